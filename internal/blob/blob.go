@@ -1,0 +1,24 @@
+package blob
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrNotFound: there is no blob of that name.
+var ErrNotFound = errors.New("no such blob")
+
+// Store keeps blobs. It is safe for concurrent use. Names are slash-separated
+// words of letters, digits, dots, dashes and underscores.
+type Store interface {
+	// Put keeps a blob, durably when it returns nil, and replaces one of the same
+	// name as a whole: a reader sees the old bytes or the new, never a mixture.
+	Put(ctx context.Context, name string, data []byte) error
+	// Get returns a blob's bytes, or ErrNotFound. They are what some Put wrote,
+	// unless the medium is damaged: the caller checks.
+	Get(ctx context.Context, name string) ([]byte, error)
+	// List returns the names that begin with a prefix, in ascending order.
+	List(ctx context.Context, prefix string) ([]string, error)
+	// Delete removes a blob; removing one that is not there is no error.
+	Delete(ctx context.Context, name string) error
+}

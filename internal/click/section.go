@@ -1,0 +1,154 @@
+package click
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Section is one record of the shuffle topic: the clicks of one source's offsets
+// [Start, End) that belong to one shard, with the source's watermark after them.
+// A mapper sends a section of the same range to every shard, empty for those
+// that have no click in it, so that every shard can prove that it misses none.
+//
+// Layout, version 1 (varints as in encoding/binary; "time" is a byte 0 for
+// [None], or a byte 1 and a varint of Unix ms):
+//
+//	byte    version = 1
+//	        source: 16 bytes topic id, uvarint partition, uvarint length + topic
+//	uvarint Start, uvarint End − Start
+//	time    Watermark
+//	time    At
+//	        account: uvarint skipped, received, marks, late, routed; byte n, n uvarints rejected
+//	uvarint number of clicks
+//	varint  base: event time the clicks' times are relative to
+//	        per click: uvarint offset − previous offset (first: − Start), varint time − base,
+//	        16 bytes id (big endian), 4 bytes check, uvarint length + ad
+type Section struct {
+	Source     Source
+	Start, End int64
+	Watermark  int64 // of the source after End; None when it has none
+	At         int64 // the broker's clock when the section was made, Unix ms; paces the ticks
+	Account    Account
+	Clicks     Clicks
+}
+
+// Routed is one click as a shard sees it. Ad is a view into the section.
+type Routed struct {
+	Offset int64
+	Time   int64 // event time, Unix ms
+	ID     ID
+	Check  uint32 // hash of the record's bytes: tells a repeat from a conflict
+	Ad     []byte
+}
+
+const sectionVersion = 1
+
+// Clicks is the encoded list of a section's clicks: appended to by the mapper,
+// walked by the shard, never held as a slice of structs.
+type Clicks struct {
+	N    int
+	b    []byte
+	base int64 // what times are relative to: the first click's time
+	prev int64 // last offset; the section's start before the first
+}
+
+// Reset empties the list for a section that starts at an offset, and keeps its buffer.
+func (c *Clicks) Reset(start int64) { *c = Clicks{b: c.b[:0], prev: start} }
+
+// Size is how many bytes the clicks take.
+func (c *Clicks) Size() int { return len(c.b) }
+
+// Add appends a click. Offsets must not fall.
+func (c *Clicks) Add(r *Routed) {
+	if c.N == 0 {
+		c.base = r.Time
+	}
+	b := binary.AppendUvarint(c.b, uint64(r.Offset-c.prev))
+	b = binary.AppendVarint(b, r.Time-c.base)
+	b = binary.BigEndian.AppendUint64(b, r.ID.Hi)
+	b = binary.BigEndian.AppendUint64(b, r.ID.Lo)
+	b = binary.BigEndian.AppendUint32(b, r.Check)
+	b = binary.AppendUvarint(b, uint64(len(r.Ad)))
+	c.b = append(b, r.Ad...)
+	c.prev = r.Offset
+	c.N++
+}
+
+// Next decodes the next click into r and tells whether there was one. It
+// consumes the list. A malformed list ends early; [Clicks.Whole] tells.
+func (c *Clicks) Next(r *Routed) bool {
+	if c.N == 0 {
+		return false
+	}
+	b := c.b
+	delta, n := binary.Uvarint(b)
+	if n <= 0 {
+		return c.broken()
+	}
+	b = b[n:]
+	at, n := binary.Varint(b)
+	if n <= 0 || len(b) < n+21 {
+		return c.broken()
+	}
+	b = b[n:]
+	r.Offset = c.prev + int64(delta)
+	r.Time = c.base + at
+	r.ID.Hi = binary.BigEndian.Uint64(b)
+	r.ID.Lo = binary.BigEndian.Uint64(b[8:])
+	r.Check = binary.BigEndian.Uint32(b[16:])
+	b = b[20:]
+	l, n := binary.Uvarint(b)
+	if n <= 0 || l > uint64(len(b)-n) || int64(delta) < 0 {
+		return c.broken()
+	}
+	end := n + int(l)
+	r.Ad = b[n:end:end]
+	c.b = b[end:]
+	c.prev = r.Offset
+	c.N--
+	return true
+}
+
+func (c *Clicks) broken() bool {
+	c.N, c.b = -1, nil
+	return false
+}
+
+// Whole tells, after the last Next, whether the list was well formed.
+func (c *Clicks) Whole() bool { return c.N == 0 && len(c.b) == 0 }
+
+// Append encodes the section after b.
+func (s *Section) Append(b []byte) []byte {
+	b = append(b, sectionVersion)
+	b = appendSource(b, s.Source)
+	b = appendTotal(b, s.Start)
+	b = appendTotal(b, s.End-s.Start)
+	b = appendTime(b, s.Watermark)
+	b = appendTime(b, s.At)
+	b = AppendAccount(b, &s.Account)
+	b = binary.AppendUvarint(b, uint64(s.Clicks.N))
+	b = binary.AppendVarint(b, s.Clicks.base)
+	return append(b, s.Clicks.b...)
+}
+
+// ParseSection decodes a shuffle record. The clicks stay views into b.
+func ParseSection(b []byte) (s Section, err error) {
+	d := decoder{b: b}
+	if err := d.version(sectionVersion, "section"); err != nil {
+		return s, err
+	}
+	s.Source = d.source()
+	s.Start = d.total()
+	s.End = s.Start + d.total()
+	s.Watermark = d.time()
+	s.At = d.time()
+	s.Account = d.account()
+	s.Clicks.N = d.count(1)
+	s.Clicks.base = d.int()
+	s.Clicks.prev = s.Start
+	s.Clicks.b = d.b
+	if d.bad || s.End < s.Start || s.Clicks.N > 0 && int64(s.Clicks.N) > s.End-s.Start {
+		return Section{}, fmt.Errorf("section: %w", ErrWire)
+	}
+	return s, nil
+}

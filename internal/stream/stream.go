@@ -1,0 +1,115 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/clickagg/clickagg/internal/click"
+)
+
+// Errors a stage decides on. Implementations wrap them with what happened.
+var (
+	// ErrOutOfRange: the offset asked for is not in the log any more, or not
+	// yet. What lay there cannot be read: a proven loss.
+	ErrOutOfRange = errors.New("offset out of range")
+	// ErrNoTopic: the topic does not exist.
+	ErrNoTopic = errors.New("no such topic")
+	// ErrCreateTime: an input topic keeps the producer's stamp, not the broker's.
+	ErrCreateTime = errors.New("topic does not use LogAppendTime")
+	// ErrTooLarge: a message is over what the log takes.
+	ErrTooLarge = errors.New("message too large")
+	// ErrCorrupt: what lies at the offset cannot be read as records.
+	ErrCorrupt = errors.New("corrupt record batch")
+)
+
+// Record is one record of a partition. Its bytes are views that stay valid
+// until the next Read of the reader they came from.
+type Record struct {
+	Offset  int64
+	Append  int64 // broker's append time, Unix ms; the producer's stamp on a CreateTime topic
+	Key     []byte
+	Value   []byte // nil when the record has no value (a tombstone), empty when it has an empty one
+	Headers Headers
+}
+
+// Batch is what one Read found.
+type Batch struct {
+	Records []Record
+	// Next is the offset to read after this batch. It may lie beyond the last
+	// record's offset + 1: control, aborted and compacted records take offsets.
+	Next int64
+	// End is the first offset a reader cannot see yet (the last stable offset)
+	// as the broker knew it when it answered.
+	End int64
+	// Asked is when the request was sent that this batch answers, by this
+	// process's clock. With Next == End, every record appended before Asked has
+	// been read.
+	Asked time.Time
+}
+
+// Reader reads one partition in order. It is used by one goroutine.
+type Reader interface {
+	// Read returns what comes next, in order, without gap or repetition. It
+	// waits up to the given time for records and returns an empty batch (Next
+	// and End set) when there are none. Transient faults are retried inside
+	// until ctx ends. It returns ErrOutOfRange when the position is not in the log.
+	Read(ctx context.Context, wait time.Duration) (*Batch, error)
+	// Close frees what the reader holds.
+	Close() error
+}
+
+// Header is one record header.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// ByKey, as a message's partition, chooses the partition as Kafka's default
+// partitioner does for a record with a key (murmur2), so that other programs
+// find a key where they expect it.
+const ByKey = -1
+
+// Message is one record to append.
+type Message struct {
+	Partition int32 // or ByKey
+	Key       []byte
+	Value     []byte // nil appends a record without a value
+	Headers   []Header
+}
+
+// Topic is what a log knows of one topic.
+type Topic struct {
+	Name       string
+	ID         click.TopicID
+	Partitions int32
+}
+
+// Position is a committed place in a partition.
+type Position struct {
+	Offset   int64  // the next offset to read
+	Metadata string // what the committer wrote beside it; at most 4,000 bytes
+}
+
+// Log is a set of topics. It is safe for concurrent use.
+type Log interface {
+	// Topic describes a topic, or returns ErrNoTopic.
+	Topic(ctx context.Context, name string) (Topic, error)
+	// Bounds returns the first offset that can be read and the one after the last.
+	Bounds(ctx context.Context, topic string, partition int32) (start, end int64, err error)
+	// Open starts reading at an offset.
+	Open(ctx context.Context, topic string, partition int32, offset int64) (Reader, error)
+	// Append writes the messages and returns when all are kept by every replica
+	// the topic demands. Messages of one partition are kept in the order given,
+	// and those of an Append that returned before those of a later one.
+	// Transient faults are retried inside until ctx ends; a retry may keep
+	// messages twice, never out of order within one call of one goroutine. After
+	// an error any of the messages may have been kept.
+	Append(ctx context.Context, topic string, messages []Message) error
+	// Committed returns a group's position in a partition, and whether it has one.
+	Committed(ctx context.Context, group, topic string, partition int32) (Position, bool, error)
+	// Commit remembers a group's position, durably when it returns nil.
+	Commit(ctx context.Context, group, topic string, partition int32, p Position) error
+	// Close ends all work and frees what the log holds.
+	Close() error
+}

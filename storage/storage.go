@@ -1,0 +1,67 @@
+package storage
+
+import (
+	"context"
+	"errors"
+
+	"github.com/clickagg/clickagg/internal/click"
+)
+
+// ErrUnavailable: the store cannot be reached now; the same call may succeed later.
+var ErrUnavailable = errors.New("store unavailable")
+
+// Mark says that every result of the windows that end at or before Watermark,
+// as far as reducer Reducer of Reducers sends them to partition Partition of
+// Partitions of the results topic, is stored. Watermarks only rise.
+type Mark struct {
+	Partition, Partitions int32
+	Reducer, Reducers     int32
+	Watermark             int64 // Unix ms
+}
+
+// Batch is what one Apply stores.
+type Batch struct {
+	Results  []click.Result
+	Rankings []click.Ranking
+	Marks    []Mark
+}
+
+// Cell is a stored count. Ad may be a view that is valid only during the call
+// it was handed to.
+type Cell struct {
+	Ad       []byte
+	Start    int64 // of the window, Unix ms
+	Count    int64
+	Revision int64
+	State    click.State
+	Version  int64
+}
+
+// Store keeps results and answers from them. It is safe for concurrent use.
+// Only windows of one size are kept in one Store.
+type Store interface {
+	// Apply stores a batch, durably when it returns nil. For each (ad, window,
+	// filter) and each (window, filter) the greatest version wins; an equal
+	// version has equal content, and storing it again changes nothing. The marks
+	// are visible no sooner than the results of the same batch. After an error
+	// any part may have been stored; applying the batch again is safe.
+	Apply(ctx context.Context, b *Batch) error
+	// Count returns the cells of one ad in the windows that start in [from, to),
+	// in ascending order of time. Windows without a click have no cell.
+	Count(ctx context.Context, filter string, ad []byte, from, to int64) ([]Cell, error)
+	// Scan calls f for every cell with a positive count of the windows that start in [from, to),
+	// ordered by window, then by the ad's bytes, until f returns an error, which it
+	// returns. The cells are of one moment: what is applied during the scan is not seen.
+	Scan(ctx context.Context, filter string, from, to int64, f func(*Cell) error) error
+	// Rankings returns the ranked lists of the windows that start in [from, to), in
+	// ascending order of time.
+	Rankings(ctx context.Context, filter string, from, to int64) ([]click.Ranking, error)
+	// CompleteUntil is the time before which every window is complete: the least
+	// watermark over all partitions and reducers, click.None while one is missing.
+	CompleteUntil(ctx context.Context) (int64, error)
+	// Span returns the start of the first and of the last window that has a cell
+	// under the filter, and false when there is none.
+	Span(ctx context.Context, filter string) (first, last int64, ok bool, err error)
+	// Close frees the store. Its use afterwards is an error.
+	Close() error
+}
