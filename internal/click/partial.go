@@ -21,7 +21,7 @@ import (
 //	time    At
 //	byte    Last (0 or 1); if 1: time Watermark, uvarint n, n sources:
 //	          source, uvarint High, time Watermark, account,
-//	          uvarint counted, duplicate, conflict, crowded
+//	          uvarint counted, duplicate, conflict, crowded, stale
 //	uvarint number of windows, each:
 //	  uvarint length + filter, varint Start, uvarint Size, byte State, uvarint Revision, Clicks, Ads,
 //	  uvarint number of rows, each uvarint length + ad, uvarint count
@@ -121,7 +121,7 @@ func AppendProgress(b []byte, g *Progress) []byte {
 	b = appendTotal(b, g.High)
 	b = appendTime(b, g.Watermark)
 	b = AppendAccount(b, &g.Account)
-	for _, v := range [...]int64{g.Tally.Counted, g.Tally.Duplicate, g.Tally.Conflict, g.Tally.Crowded} {
+	for _, v := range [...]int64{g.Tally.Counted, g.Tally.Duplicate, g.Tally.Conflict, g.Tally.Crowded, g.Tally.Stale} {
 		b = appendTotal(b, v)
 	}
 	return b
@@ -142,7 +142,7 @@ func (d *decoder) progress() (g Progress) {
 	g.High = d.total()
 	g.Watermark = d.time()
 	g.Account = d.account()
-	for _, v := range [...]*int64{&g.Tally.Counted, &g.Tally.Duplicate, &g.Tally.Conflict, &g.Tally.Crowded} {
+	for _, v := range [...]*int64{&g.Tally.Counted, &g.Tally.Duplicate, &g.Tally.Conflict, &g.Tally.Crowded, &g.Tally.Stale} {
 		*v = d.total()
 	}
 	return g

@@ -18,6 +18,7 @@ import (
 //	uvarint Start, uvarint End − Start
 //	time    Watermark
 //	time    At
+//	uvarint Sources
 //	        account: uvarint skipped, received, marks, late, routed; byte n, n uvarints rejected
 //	uvarint number of clicks
 //	varint  base: event time the clicks' times are relative to
@@ -28,6 +29,7 @@ type Section struct {
 	Start, End int64
 	Watermark  int64 // of the source after End; None when it has none
 	At         int64 // the broker's clock when the section was made, Unix ms; paces the ticks
+	Sources    int32 // how many sources the mapper knows of in all input topics; a shard waits for each
 	Account    Account
 	Clicks     Clicks
 }
@@ -125,6 +127,7 @@ func (s *Section) Append(b []byte) []byte {
 	b = appendTotal(b, s.End-s.Start)
 	b = appendTime(b, s.Watermark)
 	b = appendTime(b, s.At)
+	b = appendTotal(b, int64(s.Sources))
 	b = AppendAccount(b, &s.Account)
 	b = binary.AppendUvarint(b, uint64(s.Clicks.N))
 	b = binary.AppendVarint(b, s.Clicks.base)
@@ -142,6 +145,11 @@ func ParseSection(b []byte) (s Section, err error) {
 	s.End = s.Start + d.total()
 	s.Watermark = d.time()
 	s.At = d.time()
+	if n := d.uint(); n > 1<<20 {
+		d.fail()
+	} else {
+		s.Sources = int32(n)
+	}
 	s.Account = d.account()
 	s.Clicks.N = d.count(1)
 	s.Clicks.base = d.int()

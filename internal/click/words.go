@@ -98,11 +98,12 @@ type Tally struct {
 	Counted   int64
 	Duplicate int64 // the same id again, the same bytes
 	Conflict  int64 // the same id again with other bytes: also not counted
-	Crowded   int64 // refused because a configured limit of the shard was reached
+	Crowded   int64 // not counted: a configured limit of the shard was reached
+	Stale     int64 // not counted: the shard had already let go of the window and its ids
 }
 
 // Total adds up the verdicts; over all shards it equals [Account.Routed].
-func (t Tally) Total() int64 { return t.Counted + t.Duplicate + t.Conflict + t.Crowded }
+func (t Tally) Total() int64 { return t.Counted + t.Duplicate + t.Conflict + t.Crowded + t.Stale }
 
 // Reason is why a record was refused. Its name is stable: it is the label of
 // the metric, the field of the dead letter and the heading in the manual.

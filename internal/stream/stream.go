@@ -23,19 +23,9 @@ var (
 	ErrCorrupt = errors.New("corrupt record batch")
 )
 
-// Record is one record of a partition. Its bytes are views that stay valid
-// until the next Read of the reader they came from.
-type Record struct {
-	Offset  int64
-	Append  int64 // broker's append time, Unix ms; the producer's stamp on a CreateTime topic
-	Key     []byte
-	Value   []byte // nil when the record has no value (a tombstone), empty when it has an empty one
-	Headers Headers
-}
-
 // Batch is what one Read found.
 type Batch struct {
-	Records []Record
+	Records []click.Record
 	// Next is the offset to read after this batch. It may lie beyond the last
 	// record's offset + 1: control, aborted and compacted records take offsets.
 	Next int64
@@ -59,12 +49,6 @@ type Reader interface {
 	Close() error
 }
 
-// Header is one record header.
-type Header struct {
-	Key   string
-	Value []byte
-}
-
 // ByKey, as a message's partition, chooses the partition as Kafka's default
 // partitioner does for a record with a key (murmur2), so that other programs
 // find a key where they expect it.
@@ -75,7 +59,7 @@ type Message struct {
 	Partition int32 // or ByKey
 	Key       []byte
 	Value     []byte // nil appends a record without a value
-	Headers   []Header
+	Headers   []click.Header
 }
 
 // Topic is what a log knows of one topic.

@@ -1,6 +1,22 @@
-package stream
+package click
 
 import "encoding/binary"
+
+// Record is one record of a partition. Its bytes are views that stay valid
+// until the next read of the reader they came from.
+type Record struct {
+	Offset  int64
+	Append  int64 // broker's append time, Unix ms
+	Key     []byte
+	Value   []byte // nil when the record has no value (a tombstone), empty when it has an empty one
+	Headers Headers
+}
+
+// Header is one record header.
+type Header struct {
+	Key   string
+	Value []byte
+}
 
 // Headers are the headers of one record, kept as they came and read on demand:
 // on the hot path most records have none and none is looked at.
@@ -16,11 +32,11 @@ type Headers struct {
 func (h Headers) Each(f func(key, value []byte) bool) bool {
 	b := h.Raw
 	for range h.Count {
-		key, rest, ok := take(b)
+		key, rest, ok := takeHeader(b)
 		if !ok {
 			return false
 		}
-		value, rest, ok := take(rest)
+		value, rest, ok := takeHeader(rest)
 		if !ok {
 			return false
 		}
@@ -59,7 +75,7 @@ func MakeHeaders(headers []Header) Headers {
 	return Headers{Raw: raw, Count: len(headers)}
 }
 
-func take(b []byte) (field, rest []byte, ok bool) {
+func takeHeader(b []byte) (field, rest []byte, ok bool) {
 	n, k := binary.Varint(b)
 	if k <= 0 || n > int64(len(b)-k) {
 		return nil, nil, false
