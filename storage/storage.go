@@ -10,6 +10,9 @@ import (
 // ErrUnavailable: the store cannot be reached now; the same call may succeed later.
 var ErrUnavailable = errors.New("store unavailable")
 
+// ErrInvalid: the batch is none this store can hold; the same call never succeeds.
+var ErrInvalid = errors.New("invalid batch")
+
 // Mark says that every result of the windows that end at or before Watermark,
 // as far as reducer Reducer of Reducers sends them to partition Partition of
 // Partitions of the results topic, is stored. Watermarks only rise.

@@ -3,7 +3,9 @@
 //
 // It promises that decode∘encode is the identity, that a decoder given any
 // bytes returns an error and never panics, and that two encodings of one value
-// are equal to the byte, in every process and in every run. Every format opens
+// are equal to the byte, in every process and in every run. A binary decoder takes
+// no other bytes for a value than those its encoder writes; JSON, which says one
+// thing in many ways, is read as others may write it. Sections and partials open
 // with a version byte; a decoder refuses a version it does not know.
 //
 // Start reading at [Section], the unit in which the mapper hands clicks to the

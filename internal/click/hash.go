@@ -29,3 +29,7 @@ func (r Router) Route(ad, eventID []byte) (shard int32, id ID) {
 
 // Check is the 32-bit hash of a record's bytes that tells a repeat from a conflict.
 func Check(record []byte) uint32 { return uint32(xxh3.Hash(record)) }
+
+// HashAd hashes an ad for a table in memory. With a seed that nobody outside
+// knows, nobody can choose ads that collide.
+func HashAd(ad []byte, seed uint64) uint64 { return xxh3.HashSeed(ad, seed) }

@@ -12,7 +12,9 @@ import (
 //
 // An emission that is too large for one record is several partials; only the
 // last one carries the watermark and the sources, so that a window is never
-// called complete before its counts are there.
+// called complete before its counts are there. A window with more rows than one
+// record holds is a part of several; only its last part has the ranked list, and
+// the parts before it carry rows and nothing else that counts.
 //
 // Layout, version 1:
 //
@@ -61,37 +63,25 @@ type WindowPart struct {
 
 const partialVersion = 1
 
-func appendRows(b []byte, rows []Row) []byte {
+// AppendRows encodes a list of ads and counts. Read it with [Decoder.Rows].
+func AppendRows(b []byte, rows []Row) []byte {
 	b = binary.AppendUvarint(b, uint64(len(rows)))
 	for i := range rows {
-		b = appendBytes(b, rows[i].Ad)
-		b = appendTotal(b, rows[i].Count)
+		b = AppendBytes(b, rows[i].Ad)
+		b = AppendTotal(b, rows[i].Count)
 	}
 	return b
-}
-
-func (d *decoder) rows(into []Row) []Row {
-	n := d.count(2)
-	into = into[:0]
-	for range n {
-		ad := d.bytes()
-		into = append(into, Row{Ad: ad, Count: d.total()})
-		if d.bad {
-			return nil
-		}
-	}
-	return into
 }
 
 // Append encodes the partial after b.
 func (p *Partial) Append(b []byte) []byte {
 	b = append(b, partialVersion)
 	for _, v := range [...]int64{int64(p.Shard), int64(p.Shards), p.Seq, p.Position} {
-		b = appendTotal(b, v)
+		b = AppendTotal(b, v)
 	}
-	b = appendTime(b, p.At)
+	b = AppendTime(b, p.At)
 	if p.Last {
-		b = appendTime(append(b, 1), p.Watermark)
+		b = AppendTime(append(b, 1), p.Watermark)
 		b = binary.AppendUvarint(b, uint64(len(p.Sources)))
 		for i := range p.Sources {
 			b = AppendProgress(b, &p.Sources[i])
@@ -102,15 +92,15 @@ func (p *Partial) Append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(p.Windows)))
 	for i := range p.Windows {
 		w := &p.Windows[i]
-		b = appendBytes(b, w.Filter)
+		b = AppendBytes(b, w.Filter)
 		b = binary.AppendVarint(b, w.Start)
-		b = appendTotal(b, w.Size)
+		b = AppendTotal(b, w.Size)
 		b = append(b, byte(w.State))
 		for _, v := range [...]int64{w.Revision, w.Clicks, w.Ads} {
-			b = appendTotal(b, v)
+			b = AppendTotal(b, v)
 		}
-		b = appendRows(b, w.Rows)
-		b = appendRows(b, w.Top)
+		b = AppendRows(b, w.Rows)
+		b = AppendRows(b, w.Top)
 	}
 	return b
 }
@@ -118,88 +108,84 @@ func (p *Partial) Append(b []byte) []byte {
 // AppendProgress encodes one source's progress; snapshots use it too.
 func AppendProgress(b []byte, g *Progress) []byte {
 	b = appendSource(b, g.Source)
-	b = appendTotal(b, g.High)
-	b = appendTime(b, g.Watermark)
+	b = AppendTotal(b, g.High)
+	b = AppendTime(b, g.Watermark)
 	b = AppendAccount(b, &g.Account)
 	for _, v := range [...]int64{g.Tally.Counted, g.Tally.Duplicate, g.Tally.Conflict, g.Tally.Crowded, g.Tally.Stale} {
-		b = appendTotal(b, v)
+		b = AppendTotal(b, v)
 	}
 	return b
 }
 
 // ParseProgress reads what [AppendProgress] wrote and returns what follows it.
 func ParseProgress(b []byte) (Progress, []byte, error) {
-	d := decoder{b: b}
-	g := d.progress()
+	d := NewDecoder(b)
+	var g Progress
+	d.Progress(&g)
 	if d.bad {
 		return Progress{}, nil, fmt.Errorf("progress: %w", ErrWire)
 	}
 	return g, d.b, nil
 }
 
-func (d *decoder) progress() (g Progress) {
-	g.Source = d.source()
-	g.High = d.total()
-	g.Watermark = d.time()
+// Progress reads what [AppendProgress] wrote and reuses g's strings.
+func (d *Decoder) Progress(g *Progress) {
+	d.source(&g.Source)
+	g.High = d.Total()
+	g.Watermark = d.Time()
 	g.Account = d.account()
 	for _, v := range [...]*int64{&g.Tally.Counted, &g.Tally.Duplicate, &g.Tally.Conflict, &g.Tally.Crowded, &g.Tally.Stale} {
-		*v = d.total()
+		*v = d.Total()
 	}
-	return g
 }
 
-// Parse decodes a partials record into p and reuses p's slices. Ads stay views into b.
+// Parse decodes a partials record into p and reuses p's slices and strings. Ads
+// stay views into b. After an error p holds nothing of use.
 func (p *Partial) Parse(b []byte) error {
-	d := decoder{b: b}
-	if err := d.version(partialVersion, "partial"); err != nil {
+	d := NewDecoder(b)
+	if err := d.Version(partialVersion, "partial"); err != nil {
 		return err
 	}
 	sources, windows := p.Sources[:0], p.Windows[:0]
 	*p = Partial{Watermark: None}
-	shard, shards := d.uint(), d.uint()
+	shard, shards := d.Uint(), d.Uint()
 	if shard >= shards || shards > 1<<20 {
-		d.fail()
+		d.Fail()
 	}
 	p.Shard, p.Shards = int32(shard), int32(shards)
-	p.Seq, p.Position = d.total(), d.total()
-	p.At = d.time()
-	last := d.byte()
-	if last > 1 {
-		d.fail()
-	}
-	if p.Last = last == 1; p.Last {
-		p.Watermark = d.time()
-		for range d.count(20) {
-			sources = append(sources, d.progress())
+	p.Seq, p.Position = d.Total(), d.Total()
+	p.At = d.Time()
+	if p.Last = d.Flag(); p.Last {
+		p.Watermark = d.Time()
+		for range d.Count(30) {
+			sources = more(sources)
+			d.Progress(&sources[len(sources)-1])
 		}
 	}
-	for range d.count(8) {
-		if len(windows) < cap(windows) {
-			windows = windows[:len(windows)+1]
-		} else {
-			windows = append(windows, WindowPart{})
-		}
+	for range d.Count(9) {
+		windows = more(windows)
 		d.window(&windows[len(windows)-1])
 	}
 	p.Sources, p.Windows = sources, windows
-	if d.bad || len(d.b) != 0 {
-		return fmt.Errorf("partial: %w", ErrWire)
-	}
-	return nil
+	return d.End("partial")
 }
 
-func (d *decoder) window(w *WindowPart) {
-	w.Filter = FilterAll
-	if f := d.bytes(); string(f) != FilterAll {
-		w.Filter = string(f)
+// more lengthens s by one element, which keeps what it held before s was cut:
+// its slices and strings are used again.
+func more[T any](s []T) []T {
+	if len(s) < cap(s) {
+		return s[:len(s)+1]
 	}
-	w.Start = d.int()
-	w.Size = d.total()
-	w.State = State(d.byte())
-	if w.State < Provisional || w.State > Corrected {
-		d.fail()
-	}
-	w.Revision, w.Clicks, w.Ads = d.total(), d.total(), d.total()
-	w.Rows = d.rows(w.Rows)
-	w.Top = d.rows(w.Top)
+	var zero T
+	return append(s, zero)
+}
+
+func (d *Decoder) window(w *WindowPart) {
+	w.Filter = d.Text(w.Filter)
+	w.Start = d.Int()
+	w.Size = d.Total()
+	w.State = d.State()
+	w.Revision, w.Clicks, w.Ads = d.Total(), d.Total(), d.Total()
+	w.Rows = d.Rows(w.Rows)
+	w.Top = d.Rows(w.Top)
 }

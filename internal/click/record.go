@@ -33,7 +33,7 @@ func (h Headers) Each(f func(key, value []byte) bool) bool {
 	b := h.Raw
 	for range h.Count {
 		key, rest, ok := takeHeader(b)
-		if !ok {
+		if !ok || key == nil {
 			return false
 		}
 		value, rest, ok := takeHeader(rest)
@@ -77,7 +77,7 @@ func MakeHeaders(headers []Header) Headers {
 
 func takeHeader(b []byte) (field, rest []byte, ok bool) {
 	n, k := binary.Varint(b)
-	if k <= 0 || n > int64(len(b)-k) {
+	if k <= 0 || n < -1 || n > int64(len(b)-k) {
 		return nil, nil, false
 	}
 	b = b[k:]

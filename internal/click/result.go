@@ -32,7 +32,7 @@ func (r *Result) AppendJSON(b []byte) []byte {
 	b = append(b, `{"ad_id":`...)
 	b = AppendJSONString(b, r.Ad)
 	b = append(b, `,"window_start":"`...)
-	b = time.UnixMilli(r.Start).UTC().AppendFormat(b, time.RFC3339)
+	b = AppendStart(b, r.Start)
 	b = append(b, `","window_ms":`...)
 	b = strconv.AppendInt(b, r.Size, 10)
 	b = append(b, `,"filter":`...)
@@ -83,7 +83,7 @@ type rowJSON struct {
 // AppendJSON encodes the ranking as the value of its record.
 func (r *Ranking) AppendJSON(b []byte) []byte {
 	b = append(b, `{"window_start":"`...)
-	b = time.UnixMilli(r.Start).UTC().AppendFormat(b, time.RFC3339)
+	b = AppendStart(b, r.Start)
 	b = append(b, `","window_ms":`...)
 	b = strconv.AppendInt(b, r.Size, 10)
 	b = append(b, `,"filter":`...)
@@ -139,11 +139,20 @@ func startAndState(start, state string) (int64, State, error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("%w: window_start: %w", ErrWire, err)
 	}
+	if y := at.UTC().Year(); y < 0 || y > 9999 {
+		return 0, 0, fmt.Errorf("%w: window_start: %s lies outside the years 0 to 9999", ErrWire, start)
+	}
 	s, err := ParseState(state)
 	if err != nil {
 		return 0, 0, fmt.Errorf("%w: state: %w", ErrWire, err)
 	}
 	return at.UnixMilli(), s, nil
+}
+
+// AppendStart writes a window's start as the public topics and answers have it:
+// RFC 3339 in UTC, with a fraction only where there is one.
+func AppendStart(b []byte, ms int64) []byte {
+	return time.UnixMilli(ms).UTC().AppendFormat(b, time.RFC3339Nano)
 }
 
 const hexDigits = "0123456789abcdef"

@@ -84,12 +84,12 @@ func (c *Clicks) Next(r *Routed) bool {
 	}
 	b := c.b
 	delta, n := binary.Uvarint(b)
-	if n <= 0 {
+	if !shortest(b, n) {
 		return c.broken()
 	}
 	b = b[n:]
 	at, n := binary.Varint(b)
-	if n <= 0 || len(b) < n+21 {
+	if !shortest(b, n) || len(b) < n+21 {
 		return c.broken()
 	}
 	b = b[n:]
@@ -100,7 +100,7 @@ func (c *Clicks) Next(r *Routed) bool {
 	r.Check = binary.BigEndian.Uint32(b[16:])
 	b = b[20:]
 	l, n := binary.Uvarint(b)
-	if n <= 0 || l > uint64(len(b)-n) || int64(delta) < 0 {
+	if !shortest(b, n) || l > uint64(len(b)-n) || int64(delta) < 0 {
 		return c.broken()
 	}
 	end := n + int(l)
@@ -123,11 +123,11 @@ func (c *Clicks) Whole() bool { return c.N == 0 && len(c.b) == 0 }
 func (s *Section) Append(b []byte) []byte {
 	b = append(b, sectionVersion)
 	b = appendSource(b, s.Source)
-	b = appendTotal(b, s.Start)
-	b = appendTotal(b, s.End-s.Start)
-	b = appendTime(b, s.Watermark)
-	b = appendTime(b, s.At)
-	b = appendTotal(b, int64(s.Sources))
+	b = AppendTotal(b, s.Start)
+	b = AppendTotal(b, s.End-s.Start)
+	b = AppendTime(b, s.Watermark)
+	b = AppendTime(b, s.At)
+	b = AppendTotal(b, int64(s.Sources))
 	b = AppendAccount(b, &s.Account)
 	b = binary.AppendUvarint(b, uint64(s.Clicks.N))
 	b = binary.AppendVarint(b, s.Clicks.base)
@@ -136,27 +136,48 @@ func (s *Section) Append(b []byte) []byte {
 
 // ParseSection decodes a shuffle record. The clicks stay views into b.
 func ParseSection(b []byte) (s Section, err error) {
-	d := decoder{b: b}
-	if err := d.version(sectionVersion, "section"); err != nil {
-		return s, err
-	}
-	s.Source = d.source()
-	s.Start = d.total()
-	s.End = s.Start + d.total()
-	s.Watermark = d.time()
-	s.At = d.time()
-	if n := d.uint(); n > 1<<20 {
-		d.fail()
-	} else {
-		s.Sources = int32(n)
-	}
-	s.Account = d.account()
-	s.Clicks.N = d.count(1)
-	s.Clicks.base = d.int()
-	s.Clicks.prev = s.Start
-	s.Clicks.b = d.b
-	if d.bad || s.End < s.Start || s.Clicks.N > 0 && int64(s.Clicks.N) > s.End-s.Start {
-		return Section{}, fmt.Errorf("section: %w", ErrWire)
+	if err := s.Parse(b); err != nil {
+		return Section{}, err
 	}
 	return s, nil
+}
+
+// Parse is [ParseSection] for a section that is used again: it allocates only
+// when the topic is another one. After an error s holds nothing of use.
+func (s *Section) Parse(b []byte) error {
+	d := NewDecoder(b)
+	if err := d.Version(sectionVersion, "section"); err != nil {
+		return err
+	}
+	d.source(&s.Source)
+	s.Start = d.Total()
+	s.End = s.Start + d.Total()
+	s.Watermark = d.Time()
+	s.At = d.Time()
+	n := d.Uint()
+	if n > 1<<20 {
+		d.Fail()
+	}
+	s.Sources = int32(n)
+	s.Account = d.account()
+	s.Clicks = Clicks{N: d.Count(clickBytes), prev: s.Start}
+	s.Clicks.base = d.Int()
+	s.Clicks.b = d.b
+	if d.bad || s.End < s.Start || int64(s.Clicks.N) > s.End-s.Start || !s.Clicks.based() {
+		return fmt.Errorf("section: %w", ErrWire)
+	}
+	return nil
+}
+
+// clickBytes is the least that one click takes: offset, time, id, check and an empty ad.
+const clickBytes = 1 + 1 + 16 + 4 + 1
+
+// based tells whether the times are relative to the first click's, as they are
+// written: any other base would say the same in other bytes.
+func (c *Clicks) based() bool {
+	if c.N == 0 {
+		return c.base == 0 && len(c.b) == 0
+	}
+	_, n := binary.Uvarint(c.b)
+	return n > 0 && n < len(c.b) && c.b[n] == 0
 }

@@ -105,6 +105,15 @@ type Tally struct {
 // Total adds up the verdicts; over all shards it equals [Account.Routed].
 func (t Tally) Total() int64 { return t.Counted + t.Duplicate + t.Conflict + t.Crowded + t.Stale }
 
+// Add adds another shard's or source's tally.
+func (t *Tally) Add(o *Tally) {
+	t.Counted += o.Counted
+	t.Duplicate += o.Duplicate
+	t.Conflict += o.Conflict
+	t.Crowded += o.Crowded
+	t.Stale += o.Stale
+}
+
 // Reason is why a record was refused. Its name is stable: it is the label of
 // the metric, the field of the dead letter and the heading in the manual.
 type Reason uint8
@@ -126,12 +135,14 @@ const (
 	BadMark                     // a watermark record whose header cannot be read
 	UntrustedMark               // a watermark record on a topic that is not trusted for it
 	DecoderPanic                // a defect of ours: the decoder failed on this record
+	BadBatch                    // the broker's batch is damaged, or unpacks beyond the limit; its records cannot be told apart
 	ReasonsEnd                  // one past the last reason
 )
 
 var reasonNames = [ReasonsEnd]string{
 	"empty", "malformed", "duplicate_key", "bad_text", "missing_field", "bad_type", "too_long", "too_large",
 	"too_deep", "bad_time", "ahead", "bad_cloudevent", "bad_watermark", "untrusted_watermark", "decoder_panic",
+	"bad_batch",
 }
 
 // String is the reason's stable name.
@@ -164,4 +175,18 @@ const (
 	// HeaderReducer names, on a mark of the results topic, which reducer of how
 	// many says so: "1/4".
 	HeaderReducer = "clickagg-reducer"
+)
+
+// Headers of a record on the rejected and late topics. Its key, value and other
+// headers are the original's, untouched; a record whose bytes are not at hand any
+// more (refused by a shard) has none, and is found in the input by its origin.
+const (
+	HeaderReason      = "clickagg-reason"      // a [Reason], "late", "crowded" or "stale"
+	HeaderDetail      = "clickagg-detail"      // field and place
+	HeaderTopic       = "clickagg-topic"       // origin: topic
+	HeaderPartition   = "clickagg-partition"   // origin: partition
+	HeaderOffset      = "clickagg-offset"      // origin: offset
+	HeaderIncarnation = "clickagg-topic-id"    // origin: the topic's id in hex
+	HeaderAppendTime  = "clickagg-append-time" // the broker's, Unix ms
+	HeaderBytes       = "clickagg-bytes"       // full length of the value, when something was cut
 )

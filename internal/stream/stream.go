@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -22,6 +23,24 @@ var (
 	// ErrCorrupt: what lies at the offset cannot be read as records.
 	ErrCorrupt = errors.New("corrupt record batch")
 )
+
+// Corrupt is an ErrCorrupt that says which offsets it spoils: a reader opened at
+// End goes on behind them.
+type Corrupt struct {
+	Topic     string
+	Partition int32
+	Start     int64 // the first offset that cannot be read
+	End       int64 // the one after the last; equal to Start when not even that is known
+	Reason    string
+}
+
+// Error names the place and the reason.
+func (c *Corrupt) Error() string {
+	return fmt.Sprintf("%s/%d: offsets %d to %d: %v: %s", c.Topic, c.Partition, c.Start, c.End-1, ErrCorrupt, c.Reason)
+}
+
+// Unwrap makes it an [ErrCorrupt].
+func (c *Corrupt) Unwrap() error { return ErrCorrupt }
 
 // Batch is what one Read found.
 type Batch struct {

@@ -1,0 +1,147 @@
+package aggregator
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/clickagg/clickagg/aggregator/window"
+	"github.com/clickagg/clickagg/internal/blob"
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/snapshot"
+	"github.com/clickagg/clickagg/internal/stage"
+	"github.com/clickagg/clickagg/internal/stream"
+)
+
+// Config is what an aggregator needs to know.
+type Config struct {
+	Group     string // consumer group that shows the shards' positions
+	Cluster   string // the installation's identity; guards its snapshots
+	Topics    click.Topics
+	Window    window.Config // Shard is set by Aggregator.Shard
+	Snapshots time.Duration // interval
+	Rejected  int32         // partitions of the rejected topic
+	// Trim, if set, may delete a shard's log before an offset: no snapshot needs it.
+	Trim func(ctx context.Context, topic string, partition int32, before int64) error
+	// Background is [stage.Config.Background].
+	Background func(func())
+}
+
+// Aggregator runs the shards of one process.
+type Aggregator struct {
+	log     stream.Log
+	blobs   blob.Store
+	cfg     Config
+	clock   stream.Clock
+	metrics *Metrics
+	logger  *zap.Logger
+}
+
+// New makes an aggregator. Snapshots go to the blob store.
+func New(log stream.Log, blobs blob.Store, cfg Config, clock stream.Clock, metrics *Metrics, logger *zap.Logger) *Aggregator {
+	return &Aggregator{log: log, blobs: blobs, cfg: cfg, clock: clock, metrics: metrics, logger: logger}
+}
+
+// Shard runs one shard until ctx ends, which is no error.
+func (a *Aggregator) Shard(ctx context.Context, shard int32) error {
+	cfg := a.cfg.Window
+	cfg.Shard = shard
+	slot := a.metrics.board.Slot()
+	name := fmt.Sprintf("aggregator/%d", shard)
+	run := stage.Config{
+		Log: a.log, Topic: a.cfg.Topics.Shuffle, Partition: shard, Group: a.cfg.Group,
+		Snapshots: snapshot.NewKeeper(a.blobs, a.cfg.Cluster, name), Interval: a.cfg.Snapshots,
+		Clock: a.clock, Logger: a.logger.With(zap.Int32("shard", shard)), Background: a.cfg.Background,
+	}
+	if a.cfg.Trim != nil {
+		run.Trim = func(ctx context.Context, before int64) error {
+			return a.cfg.Trim(ctx, a.cfg.Topics.Shuffle, shard, before)
+		}
+	}
+	err := stage.Run(ctx, run,
+		func() *machine { return a.machine(window.New(cfg)) },
+		func(state []byte) (*machine, error) {
+			s, err := window.Restore(cfg, state)
+			return a.machine(s), err
+		},
+		func(m *machine, end int64) { slot.Put(&View{Shard: shard, End: end, Status: m.shard.Status()}) })
+	if err != nil {
+		return fmt.Errorf("aggregator %d: %w", shard, err)
+	}
+	return nil
+}
+
+// machine is a shard and what it has to say.
+type machine struct {
+	shard    *window.Shard
+	partials *stage.Outbox
+	refused  *stage.Outbox
+	pending  int
+	rejected int32 // partitions of the rejected topic
+}
+
+var _ stage.Machine = (*machine)(nil)
+
+func (a *Aggregator) machine(s *window.Shard) *machine {
+	return &machine{
+		shard:    s,
+		partials: stage.NewOutbox(a.log, a.cfg.Topics.Partials),
+		refused:  stage.NewOutbox(a.log, a.cfg.Topics.Rejected),
+		rejected: a.cfg.Rejected,
+	}
+}
+
+// Position implements stage.Machine.
+func (m *machine) Position() int64 { return m.shard.Position() }
+
+// Fold implements stage.Machine.
+func (m *machine) Fold(r *click.Record) error {
+	s, err := click.ParseSection(r.Value)
+	if err != nil {
+		return fmt.Errorf("%w (only clickagg may write to this topic)", err)
+	}
+	if err := m.shard.Fold(r.Offset, &s); err != nil {
+		return fmt.Errorf("fold: %w", err)
+	}
+	for _, out := range m.shard.Out() {
+		value := m.partials.Value(func(b []byte) []byte { return append(b, out.Value...) })
+		m.partials.Add(stream.Message{Partition: out.Reducer, Value: value})
+		m.pending += len(value)
+	}
+	for _, f := range m.shard.Refused() {
+		m.refused.Add(stream.Message{
+			Partition: f.Source.Partition % m.rejected, Value: []byte{},
+			Headers: []click.Header{
+				{Key: click.HeaderReason, Value: []byte(f.Verdict.String())},
+				{Key: click.HeaderTopic, Value: []byte(f.Source.Topic)},
+				{Key: click.HeaderPartition, Value: strconv.AppendInt(nil, int64(f.Source.Partition), 10)},
+				{Key: click.HeaderOffset, Value: strconv.AppendInt(nil, f.Offset, 10)},
+				{Key: click.HeaderIncarnation, Value: hex.AppendEncode(nil, f.Source.ID[:])},
+			},
+		})
+		m.pending += 256
+	}
+	return nil
+}
+
+// Pending implements stage.Machine.
+func (m *machine) Pending() int { return m.pending }
+
+// Flush implements stage.Machine.
+func (m *machine) Flush(ctx context.Context) error {
+	if err := m.partials.Flush(ctx); err != nil {
+		return err
+	}
+	if err := m.refused.Flush(ctx); err != nil {
+		return err
+	}
+	m.pending = 0
+	return nil
+}
+
+// AppendSnapshot implements stage.Machine.
+func (m *machine) AppendSnapshot(b []byte) []byte { return m.shard.AppendSnapshot(b) }

@@ -1,0 +1,111 @@
+package window
+
+import (
+	"fmt"
+	"math/rand"
+	"runtime"
+	"testing"
+
+	"github.com/clickagg/clickagg/internal/click"
+)
+
+// traffic makes sections as a mapper would: ads by Zipf, a new id for all but
+// two in a hundred clicks, times that rise with a little disorder.
+type traffic struct {
+	rng    *rand.Rand
+	zipf   *rand.Zipf
+	ads    [][]byte
+	perMin int64 // clicks per minute of event time
+	n      int64
+	offset int64
+}
+
+const trafficStart = int64(1_574_553_600_000)
+
+func newTraffic(perMin int64) *traffic {
+	rng := rand.New(rand.NewSource(1))
+	t := &traffic{rng: rng, zipf: rand.NewZipf(rng, 1.1, 1, 99_999), perMin: perMin}
+	for i := range 100_000 {
+		t.ads = append(t.ads, fmt.Appendf(nil, "ad-%06d", i))
+	}
+	return t
+}
+
+func id(n int64) click.ID {
+	x := uint64(n) * 0x9e3779b97f4a7c15
+	x ^= x >> 29
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 32
+	y := (x ^ 0x1234567) * 0x94d049bb133111eb
+	return click.ID{Hi: x, Lo: y ^ y>>31}
+}
+
+func (t *traffic) section(clicks int) []byte {
+	sec := click.Section{
+		Source: click.Source{Topic: "clicks"}, Start: t.offset, End: t.offset + int64(clicks), Sources: 1,
+	}
+	sec.Clicks.Reset(t.offset)
+	now := int64(0)
+	for range clicks {
+		n := t.n
+		t.n++
+		if t.rng.Intn(50) == 0 && n > 100 {
+			n -= t.rng.Int63n(100)
+		}
+		now = trafficStart + t.n*60_000/t.perMin
+		sec.Clicks.Add(&click.Routed{
+			Offset: t.offset, Time: now - t.rng.Int63n(10_000), ID: id(n), Check: uint32(n), Ad: t.ads[t.zipf.Uint64()],
+		})
+		t.offset++
+	}
+	sec.Watermark, sec.At = now-15_000, t.n/3_000 // three million clicks a second
+	return sec.Append(nil)
+}
+
+var production = Config{
+	Shards: 4, Reducers: 2, Size: 60_000, Lateness: 300_000, Horizon: 600_000, Tick: 1_000,
+	Top: 1000, MaxIDs: 20_000_000, MaxAds: 500_000, Filter: click.FilterAll,
+}
+
+// BenchmarkFold measures a shard with a steady number of ids, in sections of
+// 5,000 clicks, at three sizes of the table.
+func BenchmarkFold(b *testing.B) {
+	for _, perMin := range []int64{60_000, 400_000} {
+		b.Run(fmt.Sprintf("ids=%dk", perMin*16/1000), func(b *testing.B) {
+			const size = 5_000
+			t := newTraffic(perMin)
+			s := New(production)
+			fold := func(record []byte) {
+				sec, err := click.ParseSection(record)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := s.Fold(s.Position(), &sec); err != nil {
+					b.Fatal(err)
+				}
+				s.Out()
+			}
+			for range 18 * perMin / size {
+				fold(t.section(size))
+			}
+			var records [][]byte
+			b.ReportAllocs()
+			for b.Loop() {
+				if len(records) == 0 {
+					b.StopTimer()
+					for range 100 {
+						records = append(records, t.section(size))
+					}
+					b.StartTimer()
+				}
+				fold(records[0])
+				records = records[1:]
+			}
+			st := s.Status()
+			b.ReportMetric(float64(b.N)*size/b.Elapsed().Seconds(), "clicks/s")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/size, "ns/click")
+			b.ReportMetric(float64(s.ids.bytes())/float64(st.IDs), "B/id")
+			runtime.KeepAlive(s)
+		})
+	}
+}

@@ -1,0 +1,200 @@
+package window
+
+import "github.com/clickagg/clickagg/internal/click"
+
+// Out is one partial to be appended to a reducer's partition of the partials
+// topic, in the order of the slice.
+type Out struct {
+	Reducer int32
+	Value   []byte
+}
+
+// chunkBytes is about how large a partial may become. Only a ranked list or a
+// row that is larger by itself goes beyond.
+const chunkBytes = 400 << 10
+
+// outbox holds encoded partials until Out hands them over.
+type outbox struct {
+	bytes  []byte
+	ends   []end
+	out    []Out
+	handed bool
+}
+
+type end struct {
+	reducer int32
+	at      int // where in bytes the partial ends
+}
+
+// Out returns the partials that became due by Folds since the last call. They
+// are valid until the next Fold. A snapshot does not hold them: hand them on
+// before one is taken.
+func (s *Shard) Out() []Out {
+	b := &s.outbox
+	if b.handed {
+		return nil
+	}
+	b.handed = true
+	b.out = b.out[:0]
+	from := 0
+	for _, e := range b.ends {
+		b.out = append(b.out, Out{Reducer: e.reducer, Value: b.bytes[from:e.at:e.at]})
+		from = e.at
+	}
+	return b.out
+}
+
+// recycle empties what was handed out, and lets go of an unusually large buffer.
+func (s *Shard) recycle() {
+	if b := &s.outbox; b.handed {
+		if cap(b.bytes) > 4*chunkBytes {
+			b.bytes = nil
+		}
+		b.bytes, b.ends, b.handed = b.bytes[:0], b.ends[:0], false
+	}
+	if s.taken {
+		s.refused, s.taken = s.refused[:0], false
+	}
+}
+
+// due tells whether something must be said now: at the pace of the clock, and
+// at once when a window became final or is let go of with something unsaid.
+func (s *Shard) due() bool {
+	if s.clock != click.None && (s.emitted == click.None || s.clock-s.emitted >= s.cfg.Tick) {
+		return true
+	}
+	closed, gone := s.closed(), s.passed(s.cfg.Lateness)
+	for _, w := range s.live() {
+		if int64(w.number) >= closed {
+			break
+		}
+		if !w.final || w.changed && int64(w.number) < gone {
+			return true
+		}
+	}
+	return false
+}
+
+// draft is the partial being written, and what its parts are made of.
+type draft struct {
+	partial click.Partial
+	rows    []click.Row // of all parts, one after the other
+	size    int         // about how many bytes it has
+	order   []keyed
+	best    []uint32
+}
+
+// emit says all that is news, to every reducer.
+func (s *Shard) emit() {
+	s.emitted = s.clock
+	closed := s.closed()
+	for r := range s.cfg.Reducers {
+		s.begin()
+		for _, w := range s.live() {
+			closing := !w.final && int64(w.number) < closed
+			if int32(int64(w.number)%int64(s.cfg.Reducers)) == r && (w.changed || closing) {
+				s.say(r, w, closing)
+			}
+		}
+		s.finish(r)
+	}
+	clear(s.draft.rows[:cap(s.draft.rows)]) // they keep windows from being freed
+	s.draft.rows = s.draft.rows[:0]
+}
+
+func (s *Shard) begin() {
+	d := &s.draft
+	clear(d.partial.Windows)
+	d.partial = click.Partial{
+		Shard: s.cfg.Shard, Shards: s.cfg.Shards, Position: s.position, At: s.clock,
+		Watermark: click.None, Windows: d.partial.Windows[:0],
+	}
+	d.rows, d.size = d.rows[:0], 0
+}
+
+// flush sends the draft off and begins the next.
+func (s *Shard) flush(reducer int32) {
+	d, b := &s.draft, &s.outbox
+	s.seqs[reducer]++
+	d.partial.Seq = s.seqs[reducer]
+	b.bytes = d.partial.Append(b.bytes)
+	b.ends = append(b.ends, end{reducer, len(b.bytes)})
+	s.begin()
+}
+
+// finish sends the last partial of an emission to one reducer.
+func (s *Shard) finish(reducer int32) {
+	d := &s.draft
+	const progressBytes = 150
+	if d.size > 0 && d.size+progressBytes*len(s.sources) > chunkBytes {
+		s.flush(reducer)
+	}
+	d.partial.Last, d.partial.Watermark, d.partial.Sources = true, s.watermark, s.sources
+	s.flush(reducer)
+}
+
+// say adds a window's news to the draft, over several partials when it is large;
+// the ranked list stands in the last.
+func (s *Shard) say(reducer int32, w *window, closing bool) {
+	d := &s.draft
+	state := s.restate(w, closing)
+	part := click.WindowPart{
+		Filter: s.cfg.Filter, Start: int64(w.number) * s.cfg.Size, Size: s.cfg.Size,
+		State: state, Revision: w.revision, Clicks: w.clicks, Ads: int64(len(w.ads.entries)),
+	}
+	from := len(d.rows)
+	cut := func() {
+		if part.Rows = d.rows[from:]; len(part.Rows) > 0 {
+			d.partial.Windows = append(d.partial.Windows, part)
+		}
+		if len(d.partial.Windows) > 0 {
+			s.flush(reducer)
+		}
+		from = 0
+	}
+	d.order = w.ads.news(d.order, closing)
+	for _, o := range d.order {
+		row := w.ads.row(o.place)
+		n := rowBytes(row)
+		if d.size+n > chunkBytes {
+			cut()
+		}
+		d.size += n
+		d.rows = append(d.rows, row)
+		w.ads.entries[o.place].changed = false
+	}
+	d.best = w.ads.top(d.best, s.cfg.Top)
+	size := 0
+	for _, place := range d.best {
+		size += rowBytes(w.ads.row(place))
+	}
+	if d.size+size > chunkBytes {
+		cut()
+	}
+	part.Rows = d.rows[from:]
+	from = len(d.rows)
+	for _, place := range d.best {
+		d.rows = append(d.rows, w.ads.row(place))
+	}
+	part.Top = d.rows[from:]
+	d.size += size + 32 + len(part.Filter)
+	d.partial.Windows = append(d.partial.Windows, part)
+	w.changed = false
+}
+
+// restate moves a window to the state it is now said in. A window that was final
+// before becomes corrected, with the next revision.
+func (s *Shard) restate(w *window, closing bool) click.State {
+	switch {
+	case closing:
+		w.final = true
+		return click.Final
+	case w.final:
+		w.revision++
+		return click.Corrected
+	}
+	return click.Provisional
+}
+
+// rowBytes is about what a row takes in a partial.
+func rowBytes(r click.Row) int { return len(r.Ad) + 8 }

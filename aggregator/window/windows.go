@@ -1,0 +1,85 @@
+package window
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/clickagg/clickagg/internal/click"
+)
+
+// window is one window of the shard. When its lateness has passed its counts
+// are dropped; the rest stays until its ids are forgotten.
+type window struct {
+	number   uint32
+	final    bool
+	changed  bool  // something is to be said at the next emission
+	revision int64 // as last said; a window is born with 1
+	clicks   int64 // counted, which is also how many ids are remembered of it
+	ads      counts
+}
+
+// window returns the window of a number, and makes it when there is none.
+func (s *Shard) window(number uint32) *window {
+	recent := &s.recent[number%uint32(len(s.recent))]
+	if *recent != nil && (*recent).number == number {
+		return *recent
+	}
+	at, ok := s.search(int64(number))
+	if !ok {
+		w := &window{number: number, revision: 1, final: int64(number) < s.closed()}
+		s.windows = slices.Insert(s.windows, at, w)
+	}
+	*recent = s.windows[at]
+	return *recent
+}
+
+// search returns the place of the first window at or above a number, and
+// whether it has that number.
+func (s *Shard) search(number int64) (int, bool) {
+	return slices.BinarySearchFunc(s.windows, number, func(w *window, n int64) int {
+		return cmp.Compare(int64(w.number), n)
+	})
+}
+
+// live returns the windows whose counts are kept.
+func (s *Shard) live() []*window {
+	from, _ := s.search(s.gone)
+	return s.windows[from:]
+}
+
+// closed is the number of the first window that ends after the watermark; those
+// below it are final.
+func (s *Shard) closed() int64 { return s.passed(0) }
+
+// passed is the number of the first window that ends after the watermark less a
+// delay.
+func (s *Shard) passed(delay int64) int64 {
+	if s.watermark == click.None || s.watermark < delay {
+		return 0
+	}
+	return min((s.watermark-delay)/s.cfg.Size, windowsMax)
+}
+
+// letGo drops the counts of windows whose lateness has passed and forgets the
+// ids that no acceptable click can repeat.
+func (s *Shard) letGo() {
+	if gone := s.passed(s.cfg.Lateness); gone > s.gone {
+		for _, w := range s.live() {
+			if int64(w.number) >= gone {
+				break
+			}
+			w.ads = counts{}
+		}
+		s.gone = gone
+		clear(s.recent[:])
+	}
+	if forgotten := s.passed(s.cfg.Lateness + s.cfg.Horizon); forgotten > s.forgotten {
+		s.forgotten = forgotten
+		n, _ := s.search(forgotten)
+		for _, w := range s.windows[:n] {
+			s.held -= w.clicks
+		}
+		s.windows = slices.Delete(s.windows, 0, n)
+		s.ids.forget(forgotten)
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/clickagg/clickagg/config"
+	"github.com/clickagg/clickagg/internal/api/client"
+	"github.com/clickagg/clickagg/internal/progress"
+	"github.com/clickagg/clickagg/internal/query"
+)
+
+func queryCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "query",
+		Short:   "Ask how many clicks an ad got, or which ads got the most",
+		Example: "  clickagg query count ad000001 --last 5m\n  clickagg query top -n 10 --last 5m",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(countCommand(), topCommand())
+	return c
+}
+
+// rangeFlags gives a command the flags that say which clicks are meant.
+func rangeFlags(c *cobra.Command, r *client.Range) {
+	c.Flags().StringVar(&r.From, "from", "", "beginning: RFC 3339, Unix seconds or ms, or relative like -5m")
+	c.Flags().StringVar(&r.To, "to", "", "end, in the same notations (default now)")
+	c.Flags().StringVar(&r.Last, "last", "", "instead of --from and --to: a length up to now, like 5m")
+	c.Flags().StringVar(&r.Filter, "filter", "", "filter identifier (default 000: all clicks)")
+}
+
+func countCommand() *cobra.Command {
+	var o query.CountOptions
+	c := &cobra.Command{
+		Use:     "count AD",
+		Short:   "How many clicks an ad got",
+		Example: "  clickagg query count ad000001 --last 5m\n  clickagg query count item-014 --from 2019-11-24T00:00:00Z --to 2019-11-25T00:00:00Z",
+		Args:    oneAd,
+		RunE: ask(func(c *cobra.Command, to *client.Client, args []string) error {
+			o.Ad = args[0]
+			return query.Count(c.Context(), to, o, c.OutOrStdout())
+		}),
+	}
+	rangeFlags(c, &o.Range)
+	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table, json or csv")
+	addKeys(c, "api")
+	return c
+}
+
+func oneAd(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usage(fmt.Errorf("query count: name one ad, as in: clickagg query count ad000001 --last 5m"))
+	}
+	return nil
+}
+
+func topCommand() *cobra.Command {
+	var o query.TopOptions
+	c := &cobra.Command{
+		Use:     "top",
+		Short:   "Which ads got the most clicks",
+		Example: "  clickagg query top -n 10 --last 5m",
+		Args:    cobra.NoArgs,
+		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
+			o.Width = query.Width(c.OutOrStdout())
+			return query.Top(c.Context(), to, o, c.OutOrStdout())
+		}),
+	}
+	rangeFlags(c, &o.Range)
+	c.Flags().IntVarP(&o.N, "number", "n", 10, "how many ads, 1 to 1000")
+	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table, json or csv")
+	addKeys(c, "api")
+	return c
+}
+
+func exportCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "export",
+		Short:   "Write out what is stored",
+		Example: "  clickagg export counts --from 2019-11-24T00:00:00Z --to 2019-12-02T00:00:00Z > counts.csv",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	var o query.ExportOptions
+	counts := &cobra.Command{
+		Use:     "counts",
+		Short:   "Every count per ad and minute, ordered by minute, then ad",
+		Example: "  clickagg export counts --from 2019-11-24T00:00:00Z --to 2019-12-02T00:00:00Z --file counts.csv",
+		Args:    cobra.NoArgs,
+		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
+			if o.File != "" && o.File != "-" {
+				o.Progress = progress.Start(os.Stderr, isTerminal(os.Stderr), 0, "rows")
+			}
+			return query.Export(c.Context(), to, o, c.OutOrStdout())
+		}),
+	}
+	counts.Flags().StringVar(&o.From, "from", "", "beginning (default: the first minute stored)")
+	counts.Flags().StringVar(&o.To, "to", "", "end (default: past the last minute stored)")
+	counts.Flags().StringVar(&o.Filter, "filter", "", "filter identifier (default 000: all clicks)")
+	counts.Flags().StringVar(&o.File, "file", "", "where to write (default: standard output)")
+	counts.Flags().StringVarP(&o.Output, "output", "o", query.CSV, "csv or json (one object per line)")
+	addKeys(counts, "api")
+	c.AddCommand(counts)
+	return c
+}
+
+func statusCommand() *cobra.Command {
+	var o query.StatusOptions
+	c := &cobra.Command{
+		Use:     "status",
+		Short:   "How far every role is, what holds back, and whether the accounts add up",
+		Example: "  clickagg status -o json",
+		Args:    cobra.NoArgs,
+		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
+			o.Width = query.Width(c.OutOrStdout())
+			return query.Status(c.Context(), to, o, c.OutOrStdout())
+		}),
+	}
+	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table or json")
+	addKeys(c, "api")
+	return c
+}
+
+// ask runs a command against the running API.
+func ask(f func(*cobra.Command, *client.Client, []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		cfg, err := settings(c)
+		if err != nil {
+			return err
+		}
+		to, err := client.New(apiURL(cfg))
+		if err != nil {
+			return usage(err)
+		}
+		defer to.Close()
+		if err := f(c, to, args); errors.Is(err, query.ErrUsage) {
+			return usage(err)
+		} else if err != nil {
+			return err
+		}
+		return nil
+	}
+}
+
+func apiURL(cfg config.Config) string {
+	if cfg.API.URL != "" {
+		return cfg.API.URL
+	}
+	return "http://" + cfg.API.Listen
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

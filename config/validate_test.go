@@ -1,0 +1,154 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A knob without a limit has been forgotten; a limit without a knob is left over.
+func TestEveryKnobHasALimit(t *testing.T) {
+	t.Parallel()
+	rules := limits()
+	for k := range Keys() {
+		if rules[k.Path].fault == nil || rules[k.Path].says == "" {
+			t.Errorf("%s has no limit in limits.go", k.Path)
+		}
+		delete(rules, k.Path)
+	}
+	for path := range rules {
+		t.Errorf("limits.go has %s, which is no key", path)
+	}
+	for _, r := range relations() {
+		for _, path := range r.keys {
+			if !slices.ContainsFunc(slices.Collect(Keys()), func(k Key) bool { return k.Path == path }) {
+				t.Errorf("a relation names %s, which is no key", path)
+			}
+		}
+	}
+}
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{}
+	for k := range Keys() {
+		if other := env[k.Env]; other != "" {
+			t.Errorf("%s and %s share the variable %s", k.Path, other, k.Env)
+		}
+		env[k.Env] = k.Path
+		if k.Env == EnvFile {
+			t.Errorf("%s has the variable that names the file", k.Path)
+		}
+		if !strings.HasSuffix(k.Doc, ".") {
+			t.Errorf("%s: the doc is not a sentence: %q", k.Path, k.Doc)
+		}
+	}
+	if env["CLICKAGG_DATA_DIR"] != "data_dir" || env["CLICKAGG_INPUT_FIELDS_EVENT_ID"] != "input.fields.event_id" {
+		t.Errorf("variables are not named as documented: %v", env)
+	}
+	for range Keys() { // stops when told to
+		break
+	}
+}
+
+// Each limit is tried on both sides.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 250)
+	cases := map[string]struct{ good, bad []string }{
+		"data_dir":                     {good: []string{"/var/lib/clickagg", "ü/x y"}, bad: []string{"", "a\x00b", "a\nb", "\xff"}},
+		"kafka.brokers":                {good: []string{"", "k:1,[::1]:65535"}, bad: []string{"k", ":9092", "k:0", "k:65536", "k:x", "k:1,k:1", "a b:1"}},
+		"kafka.topic_prefix":           {good: []string{"a", "A.b_c-9"}, bad: []string{"", ".", "..", "a b", "é", long}},
+		"embedded.listen":              {good: []string{"127.0.0.1:0", "localhost:1", "[::1]:9092", "127.9.9.9:1"}, bad: []string{"", ":9092", "0.0.0.0:9092", "192.168.0.1:1", "example.com:1", "[::]:1", "127.0.0.1"}},
+		"embedded.partitions":          {good: []string{"1", "1024"}, bad: []string{"0", "-1", "1025"}},
+		"embedded.sync_writes":         {good: []string{"true", "false"}},
+		"embedded.retention":           {good: []string{"1h", "87600h"}, bad: []string{"59m", "87601h", "-1h"}},
+		"input.topics":                 {good: []string{"a", "clicks,more"}, bad: []string{"", "a,a", "a b", long, "clickagg.late"}},
+		"input.fields.event_id":        {good: []string{"id"}, bad: []string{"", "ad_id", "a\tb", long}},
+		"input.fields.ad_id":           {good: []string{"item id"}, bad: []string{"", "ts"}},
+		"input.fields.ts":              {good: []string{"time"}, bad: []string{"", "event_id"}},
+		"input.time_unit":              {good: []string{"s", "ms", "us", "ns"}, bad: []string{"", "m", "MS"}},
+		"input.max_record_bytes":       {good: []string{"256", "1000000"}, bad: []string{"255", "1000001"}},
+		"window.size":                  {good: []string{"1s", "90s", "1500ms"}, bad: []string{"999ms", "0s", "7s", "61m", "7m", "-1m", "60ns"}},
+		"window.allowed_lateness":      {good: []string{"0s", "8m45s"}, bad: []string{"8m46s", "-1s", "73h", "1us"}},
+		"watermark.delay":              {good: []string{"1s", "4m"}, bad: []string{"999ms", "4m1s", "61m"}},
+		"watermark.max_future":         {good: []string{"0s", "24h"}, bad: []string{"-1s", "25h"}},
+		"watermark.idle_timeout":       {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
+		"watermark.skew_margin":        {good: []string{"0s", "15s"}, bad: []string{"-1s", "16s", "61m"}},
+		"watermark.trusted_topics":     {good: []string{"", "clicks"}, bad: []string{"other", "clicks,clicks"}},
+		"dedupe.horizon":               {good: []string{"6m15s", "168h"}, bad: []string{"6m14s", "169h", "0s"}},
+		"dedupe.key":                   {good: []string{"", "ip,ad_id"}, bad: []string{"ip,ip", long}},
+		"mapper.section_clicks":        {good: []string{"100", "200000"}, bad: []string{"99", "200001"}},
+		"mapper.commit_interval":       {good: []string{"10ms", "1m"}, bad: []string{"0s", "61s"}},
+		"mapper.heartbeat":             {good: []string{"10ms", "1m"}, bad: []string{"0s", "61s"}},
+		"mapper.max_lead":              {good: []string{"1s", "168h"}, bad: []string{"0s", "169h"}},
+		"aggregator.shards":            {good: []string{"1", "1024"}, bad: []string{"0", "1025"}},
+		"aggregator.tick":              {good: []string{"10ms", "1m"}, bad: []string{"0s", "61s"}},
+		"aggregator.top":               {good: []string{"1", "10000"}, bad: []string{"0", "10001"}},
+		"aggregator.snapshot_interval": {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
+		"aggregator.max_ids":           {good: []string{"1000", "1000000000"}, bad: []string{"999", "1000000001"}},
+		"aggregator.max_ads":           {good: []string{"100", "50000000"}, bad: []string{"99", "50000001"}},
+		"reducer.partitions":           {good: []string{"1", "1024"}, bad: []string{"0", "1025"}},
+		"api.listen":                   {good: []string{"127.0.0.1:0"}, bad: []string{"", "0.0.0.0:80", "localhost:9092", "127.0.0.1:9092"}},
+		"api.url":                      {good: []string{"", "http://h:1/x", "https://h"}, bad: []string{"h:1", "ftp://h", "http://", "http://u:p@h", "http://h?q", "http://h#f", "http://%"}},
+		"ops.listen":                   {good: []string{"", "[::1]:9100"}, bad: []string{"0.0.0.0:9100", "127.0.0.1:8080"}},
+		"log.level":                    {good: []string{"debug", "info", "warn", "error"}, bad: []string{"", "INFO", "trace"}},
+		"log.format":                   {good: []string{"console", "json"}, bad: []string{"", "text"}},
+		"shutdown.timeout":             {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
+	}
+	for k := range Keys() {
+		if cases[k.Path].good == nil {
+			t.Errorf("%s is not tried", k.Path)
+		}
+	}
+	for path, c := range cases {
+		for _, text := range c.good {
+			if _, err := Load(Sources{Flags: map[string]string{path: text}}); err != nil {
+				t.Errorf("%s = %q is refused: %v", path, text, err)
+			}
+		}
+		for _, text := range c.bad {
+			_, err := Load(Sources{Flags: map[string]string{path: text}})
+			if err == nil {
+				t.Errorf("%s = %q is taken", path, text)
+			} else if !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s = %q: want one line that names the key, got %v", path, text, err)
+			}
+		}
+	}
+}
+
+func TestRelationsNameValuesAndCure(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	c.Window.AllowedLateness = 10 * time.Minute
+	want := "dedupe.horizon: 10m is shorter than window.size 1m + window.allowed_lateness 10m + watermark.delay 15s, " +
+		"so a repeated click could be counted twice; raise it to at least 11m15s or lower one of the others"
+	if err := c.Validate(); err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+
+	c = Default()
+	c.Window.AllowedLateness, c.Dedupe.Horizon, c.Embedded.Retention = 2*time.Hour, 3*time.Hour, time.Hour
+	want = "embedded.retention: 1h is shorter than window.size 1m + window.allowed_lateness 2h + watermark.delay 15s, " +
+		"so a click could leave the log before its window closes; raise it to at least 2h1m15s or lower one of the others"
+	if err := c.Validate(); err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+
+	c = Default()
+	c.API.Listen = "0.0.0.0:8080"
+	want = `api.listen: "0.0.0.0:8080" can be reached from other machines, which needs TLS and authentication, and this release has neither; ` +
+		`listen on 127.0.0.1, [::1] or localhost and put a proxy that has both in front`
+	if err := c.Validate(); err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestZeroConfigIsRefusedNotPanickedOn(t *testing.T) {
+	t.Parallel()
+	if err := (Config{}).Validate(); err == nil {
+		t.Error("taken")
+	}
+}

@@ -1,0 +1,124 @@
+package answer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/storage"
+)
+
+// ErrNoWindow: both ends of the range lie in the same window, so that it holds
+// no whole one.
+var ErrNoWindow = errors.New("no whole window in the range")
+
+// Frame is what every answer says of itself: the windows it covers and what
+// they are worth.
+type Frame struct {
+	From, To      int64 // Unix ms, whole windows: [From, To)
+	CompleteUntil int64 // Unix ms; click.None when the store does not know
+}
+
+// Final tells whether every window of the frame was complete when it was read.
+func (f Frame) Final() bool { return f.CompleteUntil != click.None && f.To <= f.CompleteUntil }
+
+// Count is how many clicks one ad got.
+type Count struct {
+	Frame
+	Clicks   int64
+	Revision int64 // the greatest revision among the windows counted; 0 without a click
+}
+
+// Top is which ads got the most clicks.
+type Top struct {
+	Frame
+	Rows     []click.Row // greater count first, then ad by bytes; only ads with a click
+	Exact    bool        // no ad outside the rows has a better claim to be in them
+	Revision int64       // the greatest revision among the windows ranked; 0 without a click
+}
+
+// Reader reads answers off a store. It is safe for concurrent use.
+type Reader struct {
+	store  storage.Store
+	window int64 // ms
+}
+
+// New makes a reader of a store whose windows have the given size, a positive
+// whole number of milliseconds.
+func New(store storage.Store, window time.Duration) *Reader {
+	if window < time.Millisecond {
+		panic(fmt.Sprintf("answer: window size %v is under a millisecond", window))
+	}
+	return &Reader{store: store, window: window.Milliseconds()}
+}
+
+// Window is the size of the store's windows.
+func (r *Reader) Window() time.Duration { return time.Duration(r.window) * time.Millisecond }
+
+// Frame rounds both ends of [from, to) down to whole windows and reads how far
+// the store is complete. Whoever reads rows for an answer asks for its frame
+// first. It returns ErrNoWindow when nothing is left between the ends.
+func (r *Reader) Frame(ctx context.Context, from, to int64) (Frame, error) {
+	f := Frame{From: floor(from, r.window), To: floor(to, r.window)}
+	if f.From >= f.To {
+		return Frame{}, ErrNoWindow
+	}
+	var err error
+	if f.CompleteUntil, err = r.store.CompleteUntil(ctx); err != nil {
+		return Frame{}, fmt.Errorf("read how far the store is complete: %w", err)
+	}
+	return f, nil
+}
+
+// Count adds up the clicks of one ad in [from, to), Unix ms.
+func (r *Reader) Count(ctx context.Context, filter string, ad []byte, from, to int64) (Count, error) {
+	f, err := r.Frame(ctx, from, to)
+	if err != nil {
+		return Count{}, err
+	}
+	cells, err := r.store.Count(ctx, filter, ad, f.From, f.To)
+	if err != nil {
+		return Count{}, fmt.Errorf("read counts: %w", err)
+	}
+	c := Count{Frame: f}
+	c.Clicks, c.Revision = sum(cells)
+	return c, nil
+}
+
+// Scan calls f for every count in a frame, by window, then by ad, as
+// [storage.Store] does.
+func (r *Reader) Scan(ctx context.Context, filter string, f Frame, each func(*storage.Cell) error) error {
+	if err := r.store.Scan(ctx, filter, f.From, f.To, each); err != nil {
+		return fmt.Errorf("scan counts: %w", err)
+	}
+	return nil
+}
+
+// Stored returns the range [from, to) of everything stored under a filter, and
+// false when there is nothing.
+func (r *Reader) Stored(ctx context.Context, filter string) (from, to int64, ok bool, err error) {
+	first, last, ok, err := r.store.Span(ctx, filter)
+	if err != nil {
+		return 0, 0, false, fmt.Errorf("read what is stored: %w", err)
+	}
+	return first, last + r.window, ok, nil
+}
+
+func sum(cells []storage.Cell) (clicks, revision int64) {
+	for i := range cells {
+		clicks += cells[i].Count
+		revision = max(revision, cells[i].Revision)
+	}
+	return clicks, revision
+}
+
+// floor rounds down, before 1970 too.
+func floor(at, size int64) int64 {
+	rest := at % size
+	if rest < 0 {
+		rest += size
+	}
+	return at - rest
+}

@@ -1,0 +1,105 @@
+package answer
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/storage"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const minute = 60_000
+
+// fake is a store of plain slices: what was put into it is what it answers.
+type fake struct {
+	storage.Store // the rest is not asked for
+
+	cells    map[int64][]storage.Cell // by window, in the order of their ads
+	lists    map[int64]click.Ranking
+	complete int64
+	err      error
+	asked    []string // the calls, in order
+}
+
+func newFake() *fake {
+	return &fake{cells: map[int64][]storage.Cell{}, lists: map[int64]click.Ranking{}, complete: click.None}
+}
+
+func (f *fake) put(window int64, ad string, count, revision int64) {
+	cells := f.cells[window]
+	i, _ := slices.BinarySearchFunc(cells, ad, byAd)
+	f.cells[window] = slices.Insert(cells, i, storage.Cell{Ad: []byte(ad), Start: window, Count: count, Revision: revision})
+}
+
+func byAd(c storage.Cell, ad string) int { return cmp.Compare(string(c.Ad), ad) }
+
+// within returns the windows of a map that start in [from, to), in order.
+func within[V any](m map[int64]V, from, to int64) []int64 {
+	windows := slices.Sorted(maps.Keys(m))
+	return slices.DeleteFunc(windows, func(w int64) bool { return w < from || to <= w })
+}
+
+// rank makes the window's list of the best k ads.
+func (f *fake) rank(window int64, k int, state click.State) {
+	l := click.Ranking{Start: window, Size: minute, State: state, Ads: int64(len(f.cells[window]))}
+	for _, c := range f.cells[window] {
+		l.Top = append(l.Top, click.Row{Ad: c.Ad, Count: c.Count})
+		l.Clicks += c.Count
+		l.Revision = max(l.Revision, c.Revision)
+	}
+	slices.SortFunc(l.Top, order)
+	l.Top = l.Top[:min(k, len(l.Top))]
+	f.lists[window] = l
+}
+
+func (f *fake) CompleteUntil(context.Context) (int64, error) {
+	f.asked = append(f.asked, "complete")
+	return f.complete, f.err
+}
+
+func (f *fake) Count(_ context.Context, _ string, ad []byte, from, to int64) ([]storage.Cell, error) {
+	f.asked = append(f.asked, "count")
+	var cells []storage.Cell
+	for _, w := range within(f.cells, from, to) {
+		if i, ok := slices.BinarySearchFunc(f.cells[w], string(ad), byAd); ok {
+			cells = append(cells, f.cells[w][i])
+		}
+	}
+	return cells, f.err
+}
+
+func (f *fake) Scan(_ context.Context, _ string, from, to int64, each func(*storage.Cell) error) error {
+	f.asked = append(f.asked, "scan")
+	for _, w := range within(f.cells, from, to) {
+		for i := range f.cells[w] {
+			if err := each(&f.cells[w][i]); err != nil {
+				return err
+			}
+		}
+	}
+	return f.err
+}
+
+func (f *fake) Rankings(_ context.Context, _ string, from, to int64) ([]click.Ranking, error) {
+	f.asked = append(f.asked, "rankings")
+	var lists []click.Ranking
+	for _, w := range within(f.lists, from, to) {
+		lists = append(lists, f.lists[w])
+	}
+	return lists, f.err
+}
+
+func (f *fake) Span(context.Context, string) (first, last int64, ok bool, err error) {
+	windows := slices.Sorted(maps.Keys(f.cells))
+	if len(windows) == 0 || f.err != nil {
+		return 0, 0, false, f.err
+	}
+	return windows[0], windows[len(windows)-1], true, nil
+}

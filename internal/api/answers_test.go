@@ -1,0 +1,117 @@
+package api
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/clickagg/clickagg/internal/click"
+)
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	at := start(t, someClicks())
+	for _, test := range []struct{ path, want string }{
+		{
+			"/v1/ads/a/aggregated_count?last=4m",
+			`{"ad_id":"a","count":6,"start_time":"2019-11-24T11:56:00Z","to_time":"2019-11-24T12:00:00Z",` +
+				`"filter_identifier":"000","status":"provisional","complete_until":"2019-11-24T11:59:00Z","revision":2}`,
+		},
+		{ // final when the whole windows are, whatever else was asked for
+			"/v1/ads/a/aggregated_count?start_time=2019-11-24T11:57:59Z&to_time=2019-11-24T11:59:59.999Z",
+			`{"ad_id":"a","count":6,"start_time":"2019-11-24T11:57:00Z","to_time":"2019-11-24T11:59:00Z",` +
+				`"filter_identifier":"000","status":"final","complete_until":"2019-11-24T11:59:00Z","revision":2}`,
+		},
+		{ // the default is the last whole minute
+			"/v1/ads/tie/aggregated_count",
+			`{"ad_id":"tie","count":2,"start_time":"2019-11-24T11:59:00Z","to_time":"2019-11-24T12:00:00Z",` +
+				`"filter_identifier":"000","status":"provisional","complete_until":"2019-11-24T11:59:00Z","revision":3}`,
+		},
+		{ // %2F is part of the id
+			"/v1/ads/b%2Fc%20d/aggregated_count?last=1h&filter_identifier=000",
+			`{"ad_id":"b/c d","count":2,"start_time":"2019-11-24T11:00:00Z","to_time":"2019-11-24T12:00:00Z",` +
+				`"filter_identifier":"000","status":"provisional","complete_until":"2019-11-24T11:59:00Z","revision":1}`,
+		},
+		{ // an id that looks like a path, and one that nobody clicked
+			"/v1/ads/%2E%2E/aggregated_count?start_time=1574596500&to_time=1574596560000",
+			`{"ad_id":"..","count":0,"start_time":"2019-11-24T11:55:00Z","to_time":"2019-11-24T11:56:00Z",` +
+				`"filter_identifier":"000","status":"final","complete_until":"2019-11-24T11:59:00Z","revision":0}`,
+		},
+		{
+			"/v1/ads/top_clicked_ads?last=10m&n=3",
+			`{"ad_ids":["q\"uo,te","a","b/c d"],"ads":[{"ad_id":"q\"uo,te","count":9},{"ad_id":"a","count":6},{"ad_id":"b/c d","count":2}],` +
+				`"exact":true,"start_time":"2019-11-24T11:50:00Z","to_time":"2019-11-24T12:00:00Z",` +
+				`"filter_identifier":"000","status":"provisional","complete_until":"2019-11-24T11:59:00Z","revision":3}`,
+		},
+		{
+			"/v1/ads/top_clicked_ads?start_time=-1d&to_time=-23h",
+			`{"ad_ids":[],"ads":[],"exact":true,"start_time":"2019-11-23T12:00:00Z","to_time":"2019-11-23T13:00:00Z",` +
+				`"filter_identifier":"000","status":"final","complete_until":"2019-11-24T11:59:00Z","revision":0}`,
+		},
+		{
+			"/v1/ads/top_clicked_ads/aggregated_count?last=1m",
+			`{"ad_id":"top_clicked_ads","count":0,"start_time":"2019-11-24T11:59:00Z","to_time":"2019-11-24T12:00:00Z",` +
+				`"filter_identifier":"000","status":"provisional","complete_until":"2019-11-24T11:59:00Z","revision":0}`,
+		},
+		{"/livez", `{"live":true}`},
+		{"/readyz", `{"ready":true,"not_ready":[]}`},
+		{"/v1/status", `{"at":"2019-11-24T12:00:00Z","complete_until":"2019-11-24T11:59:00Z","roles":[],"accounting":[],"rejected":{}}`},
+	} {
+		t.Run(test.path, func(t *testing.T) {
+			t.Parallel()
+			r := get(t, at+test.path)
+			if r.StatusCode != 200 || strings.TrimSpace(r.body) != test.want {
+				t.Errorf("HTTP %d\n got %s\nwant %s", r.StatusCode, r.body, test.want)
+			}
+			if got := r.Header.Get("Content-Type"); got != "application/json" {
+				t.Errorf("Content-Type is %q", got)
+			}
+			checkSafe(t, r)
+		})
+	}
+}
+
+func TestNothingIsCompleteYet(t *testing.T) {
+	t.Parallel()
+	f := someClicks()
+	f.complete = click.None
+	r := get(t, start(t, f)+"/v1/ads/a/aggregated_count")
+	if !strings.Contains(r.body, `"status":"provisional","complete_until":null`) {
+		t.Error(r.body)
+	}
+}
+
+func TestNotReady(t *testing.T) {
+	t.Parallel()
+	r := get(t, start(t, someClicks(), Unready{"mapper clicks/0", "restoring"})+"/readyz")
+	if want := `{"ready":false,"not_ready":[{"part":"mapper clicks/0","reason":"restoring"}]}`; r.StatusCode != 503 || strings.TrimSpace(r.body) != want {
+		t.Errorf("HTTP %d %s, want %s", r.StatusCode, r.body, want)
+	}
+}
+
+func TestAccounting(t *testing.T) {
+	t.Parallel()
+	source := click.Source{Topic: "clicks", Partition: 3}
+	a := click.Account{Received: 20, Marks: 1, Late: 2, Routed: 14}
+	a.Rejected[click.Malformed] = 3
+	tally := click.Tally{Counted: 8, Duplicate: 2, Conflict: 1, Crowded: 1, Stale: 1}
+	want := Accounting{
+		Source: "clicks/3", Received: 20, Marks: 1, Late: 2, Rejected: 3,
+		Counted: 8, Duplicate: 2, Conflict: 1, Crowded: 1, Stale: 1, Pending: 1, Holds: true,
+	}
+	if got := NewAccounting(source, &a, tally); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	lost := a
+	lost.Received++
+	if NewAccounting(source, &lost, tally).Holds {
+		t.Error("a lost record goes unseen")
+	}
+	tally.Counted += 2
+	if NewAccounting(source, &a, tally).Holds {
+		t.Error("a click counted twice goes unseen")
+	}
+	if _, err := json.Marshal(want); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,61 @@
+package api
+
+import "strings"
+
+// otherNames are what other APIs, and people, call our parameters.
+var otherNames = map[string]string{
+	"start": "start_time", "from": "start_time", "since": "start_time", "from_time": "start_time", "begin": "start_time",
+	"end": "to_time", "end_time": "to_time", "to": "to_time", "until": "to_time", "stop_time": "to_time",
+	"limit": "n", "top": "n", "count": "n", "size": "n",
+	"filter": "filter_identifier", "filter_id": "filter_identifier",
+	"range": "last", "window": "last", "duration": "last", "minutes": "last", "m": "last",
+	"start_time": "from", "to_time": "to", "output": "format", "accept": "format",
+}
+
+// meant ends a sentence with the parameter that an unknown one was probably
+// meant to be, and with all there are.
+func meant(name string, known []string) string {
+	if len(known) == 0 {
+		return "; it takes none"
+	}
+	all := "; there are " + strings.Join(known, ", ")
+	lower := strings.ToLower(strings.ReplaceAll(name, "-", "_"))
+	best, least := "", 3
+	for _, k := range known {
+		if otherNames[lower] == k {
+			return "; did you mean " + k + "?" + all
+		}
+		if d := distance(lower, k, least); d < least && d < len(k) {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return all
+	}
+	return "; did you mean " + best + "?" + all
+}
+
+// distance is how many bytes must be added, dropped or changed to turn a into
+// b; anything from limit up when it is that or more.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := corner
+			if a[i] != b[j] {
+				change++
+			}
+			corner = row[j+1]
+			row[j+1] = min(change, corner+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,147 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/clickagg/clickagg/internal/answer"
+	"github.com/clickagg/clickagg/storage"
+)
+
+// Limits of what one client can make the server hold.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	writeTimeout      = 30 * time.Second // of a whole answer; of each write in a stream
+	idleTimeout       = 60 * time.Second
+	headerBytesMax    = 16 << 10
+	questionsMax      = 64 // running at once
+	questionTimeout   = 10 * time.Second
+)
+
+// Config says where to listen and what the store holds.
+type Config struct {
+	Listen string        // host:port
+	Window time.Duration // size of the store's windows
+	Drain  time.Duration // how long Run waits for running questions in the end; 0 means 10 s
+}
+
+// Server is the HTTP API. It is safe for concurrent use.
+type Server struct {
+	http     *http.Server
+	listener net.Listener
+	loopback bool
+	drain    time.Duration
+	stop     context.CancelFunc // ends what the drain could not wait for
+	serving  sync.RWMutex       // read-locked by every running request
+
+	answers  *answer.Reader
+	status   func() Status
+	ready    func() []Unready
+	now      func() time.Time
+	log      *zap.Logger
+	metrics  *metrics
+	routes   map[string]*route
+	perAd    *route
+	question chan struct{} // a place per running question
+}
+
+// New binds the address, so that a port in use is known before anything else
+// starts, and makes the server that Run starts. The functions are called by many
+// goroutines at once. The registry must not hold another server's metrics.
+func New(c Config, store storage.Store, status func() Status, ready func() []Unready,
+	now func() time.Time, log *zap.Logger, registry prometheus.Registerer,
+) (*Server, error) {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", c.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("api: %s is in use, perhaps by another clickagg; set api.listen to a free address: %w", c.Listen, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("api: set api.listen to an address of this machine: %w", err)
+	}
+	s := &Server{
+		listener: l, loopback: isLoopback(l.Addr()), drain: c.Drain,
+		answers: answer.New(store, c.Window), status: status, ready: ready, now: now,
+		log: log, metrics: newMetrics(registry), question: make(chan struct{}, questionsMax),
+	}
+	if s.drain == 0 {
+		s.drain = 10 * time.Second
+	}
+	s.routes, s.perAd = s.makeRoutes()
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.http = &http.Server{
+		Handler:           s,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytesMax,
+		ErrorLog:          zap.NewStdLog(log.Named("http")),
+	}
+	return s, nil
+}
+
+// Addr is the address the server is bound to, with the port that ":0" chose.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// URL is where a client on this machine finds the API.
+func (s *Server) URL() string {
+	addr, ok := s.listener.Addr().(*net.TCPAddr)
+	if ok && addr.IP.IsUnspecified() {
+		return fmt.Sprintf("http://localhost:%d", addr.Port)
+	}
+	return "http://" + s.listener.Addr().String()
+}
+
+// Run serves until ctx ends, then lets running questions finish for as long as
+// Config.Drain, and ends those that did not. When it returns, no request uses
+// the store any more. It is called once.
+func (s *Server) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(s.listener) }()
+	select {
+	case err := <-served:
+		return errors.Join(fmt.Errorf("api: serve: %w", err), s.Close())
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.drain)
+	defer cancel()
+	if err := s.http.Shutdown(drain); err != nil {
+		s.log.Warn("questions were still running when the time to finish them was over", zap.Duration("drain", s.drain))
+	}
+	err := s.Close()
+	<-served
+	return err
+}
+
+// Close ends everything at once and waits for it. It need not be called after
+// Run returned.
+func (s *Server) Close() error {
+	s.stop()
+	err := s.http.Close()
+	if lerr := s.listener.Close(); !errors.Is(lerr, net.ErrClosed) {
+		err = errors.Join(err, lerr)
+	}
+	s.serving.Lock() // waits for the requests that were running
+	defer s.serving.Unlock()
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("api: close: %w", err)
+	}
+	return nil
+}
+
+func isLoopback(a net.Addr) bool {
+	t, ok := a.(*net.TCPAddr)
+	return ok && t.IP.IsLoopback()
+}

@@ -1,0 +1,197 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxBytes is the largest blob. More is no snapshot but a damaged directory, and
+// must not be taken into memory.
+const maxBytes = 4 << 30
+
+// A blob's file has its name with slash replaced, so that the directory is flat:
+// one fsync makes a name durable, and "a" and "a/b" do not clash. Neither of the
+// two marks is allowed in a name, so no file can be taken for another's.
+const (
+	slash  = "+"
+	unborn = "~" // begins a file that is still being written
+)
+
+// Dir is a [Store] in a directory of a file system. One process at a time may
+// use the directory.
+type Dir struct {
+	path string
+	// fill writes a new file's bytes and makes them durable; tests let it fail.
+	fill func(f *os.File, data []byte) error
+}
+
+// OpenDir opens a directory of blobs, making it if it is not there, and removes
+// what a crash left half written.
+func OpenDir(path string) (*Dir, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("open blobs: %w", err)
+	}
+	// The directory's own entry must be durable before anything in it can be.
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("open blobs: %w", err)
+	}
+	d := &Dir{path: path, fill: fillFile}
+	if err := d.removeUnborn(); err != nil {
+		return nil, fmt.Errorf("open blobs: %w", err)
+	}
+	return d, nil
+}
+
+func (d *Dir) removeUnborn() error {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), unborn) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(d.path, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Put implements [Store]. After an error the blob is the old one, unless the
+// error is about the directory: then it may be either.
+func (d *Dir) Put(ctx context.Context, name string, data []byte) error {
+	file, err := d.file(ctx, name)
+	if err != nil {
+		return err
+	}
+	if int64(len(data)) > maxBytes {
+		return fmt.Errorf("put blob %s: %d bytes are over the limit of %d", name, len(data), int64(maxBytes))
+	}
+	if err := d.replace(file, data); err != nil {
+		return fmt.Errorf("put blob %s: %w", name, err)
+	}
+	return nil
+}
+
+// replace writes beside the file and renames: a crash leaves the old bytes or
+// the new. The order of the two fsyncs is what makes it so.
+func (d *Dir) replace(file string, data []byte) error {
+	f, err := os.CreateTemp(d.path, unborn+"*")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(d.fill(f, data), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return syncDir(d.path)
+}
+
+// Get implements [Store].
+func (d *Dir) Get(ctx context.Context, name string) ([]byte, error) {
+	file, err := d.file(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := readFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get blob %s: %w", name, err)
+	}
+	return data, nil
+}
+
+// readFile reads a file that no one changes: Put replaces it by another.
+func readFile(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
+	if st.Size() > maxBytes {
+		return nil, fmt.Errorf("%d bytes are over the limit of %d", st.Size(), int64(maxBytes))
+	}
+	data := make([]byte, st.Size())
+	_, err = io.ReadFull(f, data)
+	return data, err
+}
+
+// List implements [Store]. Files that are no blobs are passed over.
+func (d *Dir) List(ctx context.Context, prefix string) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return nil, fmt.Errorf("list blobs: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		name := strings.ReplaceAll(e.Name(), slash, "/")
+		if strings.HasPrefix(name, prefix) && e.Type().IsRegular() && CheckName(name) == nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Delete implements [Store]. A crash of the operating system may bring a deleted
+// blob back.
+func (d *Dir) Delete(ctx context.Context, name string) error {
+	file, err := d.file(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete blob %s: %w", name, err)
+	}
+	return nil
+}
+
+// file is where a blob lies. It refuses what is no name, and to begin when the
+// context has ended.
+func (d *Dir) file(ctx context.Context, name string) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	if err := CheckName(name); err != nil {
+		return "", err
+	}
+	return filepath.Join(d.path, strings.ReplaceAll(name, "/", slash)), nil
+}
+
+func fillFile(f *os.File, data []byte) error {
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func syncDir(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -1,0 +1,93 @@
+package click
+
+import (
+	"bytes"
+	"encoding/hex"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
+
+// golden holds bytes against a file. The formats are in logs that outlive the
+// program: when one changes, its version must change too.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("the bytes of %s changed; old and new programs share logs, so give the format a new version:\n%s\nwas\n%s", name, got, want)
+	}
+}
+
+var goldenSource = Source{
+	Topic: "clicks", Partition: 3,
+	ID: TopicID{0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f},
+}
+
+// goldenMinute is 2019-11-24T00:00:00Z.
+const goldenMinute = 1574553600000
+
+func goldenAccount() Account {
+	a := Account{Skipped: 1, Received: 305, Marks: 2, Late: 3, Routed: 299}
+	a.Rejected[Malformed] = 1
+	return a
+}
+
+func goldenSection() Section {
+	s := Section{
+		Source: goldenSource, Start: 300, End: 306, Watermark: goldenMinute - 15_000, At: goldenMinute + 1,
+		Sources: 4, Account: goldenAccount(),
+	}
+	s.Clicks.Reset(s.Start)
+	s.Clicks.Add(&Routed{Offset: 301, Time: goldenMinute + 5, ID: ID{Hi: 0x0102030405060708, Lo: 0x090a0b0c0d0e0f10}, Check: 0xdeadbeef, Ad: []byte("ad-1")})
+	s.Clicks.Add(&Routed{Offset: 305, Time: goldenMinute - 200, ID: ID{Hi: 1, Lo: 2}, Check: 3, Ad: []byte("ad-2")})
+	return s
+}
+
+func goldenPartial() Partial {
+	return Partial{
+		Shard: 1, Shards: 4, Seq: 17, Position: 812, At: goldenMinute + 61_000, Last: true, Watermark: goldenMinute + 60_000,
+		Sources: []Progress{
+			{
+				Source: goldenSource, High: 306, Watermark: goldenMinute + 60_000, Account: goldenAccount(),
+				Tally: Tally{Counted: 290, Duplicate: 5, Conflict: 1, Crowded: 2, Stale: 1},
+			},
+			{Source: Source{Topic: "clicks", Partition: 4}, Watermark: None},
+		},
+		Windows: []WindowPart{{
+			Filter: FilterAll, Start: goldenMinute, Size: 60_000, State: Final, Revision: 1, Clicks: 290, Ads: 3,
+			Rows: []Row{{Ad: []byte("ad-1"), Count: 200}, {Ad: []byte("ad-2"), Count: 89}, {Ad: []byte("ad-3"), Count: 1}},
+			Top:  []Row{{Ad: []byte("ad-1"), Count: 200}, {Ad: []byte("ad-2"), Count: 89}},
+		}},
+	}
+}
+
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	s, p := goldenSection(), goldenPartial()
+	golden(t, "section.golden", []byte(hex.Dump(s.Append(nil))))
+	golden(t, "partial.golden", []byte(hex.Dump(p.Append(nil))))
+	account := goldenAccount()
+	golden(t, "account.golden", []byte(hex.Dump(AppendAccount(nil, &account))))
+	result := Result{
+		Ad: []byte(`q"\é`), Start: goldenMinute, Size: 60_000, Filter: FilterAll, Count: 17, Revision: 1, State: Final, Version: 812,
+	}
+	golden(t, "result.golden.json", append(result.AppendJSON(nil), '\n'))
+	ranking := Ranking{
+		Start: goldenMinute, Size: 60_000, Filter: FilterAll, State: Corrected, Revision: 2, Version: 813, Clicks: 18, Ads: 2,
+		Top: []Row{{Ad: []byte(`q"\é`), Count: 17}, {Ad: []byte("ad-2"), Count: 1}},
+	}
+	golden(t, "ranking.golden.json", append(ranking.AppendJSON(nil), '\n'))
+}

@@ -1,0 +1,157 @@
+package click
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+)
+
+func someRows(rng *rand.Rand) (rows []Row) {
+	for range rng.IntN(4) {
+		rows = append(rows, Row{Ad: someBytes(rng, 10), Count: someTotal(rng)})
+	}
+	return rows
+}
+
+func someProgress(rng *rand.Rand) Progress {
+	return Progress{
+		Source: someSource(rng), High: someTotal(rng), Watermark: someTime(rng), Account: someAccount(rng),
+		Tally: Tally{
+			Counted: someTotal(rng), Duplicate: someTotal(rng), Conflict: someTotal(rng), Crowded: someTotal(rng), Stale: someTotal(rng),
+		},
+	}
+}
+
+func somePartial(rng *rand.Rand) Partial {
+	shards := 1 + rng.Int32N(1<<20)
+	p := Partial{
+		Shard: rng.Int32N(shards), Shards: shards, Seq: someTotal(rng), Position: someTotal(rng), At: someTime(rng), Watermark: None,
+	}
+	if p.Last = rng.IntN(2) == 0; p.Last {
+		p.Watermark = someTime(rng)
+		for range rng.IntN(3) {
+			p.Sources = append(p.Sources, someProgress(rng))
+		}
+	}
+	for range rng.IntN(4) {
+		p.Windows = append(p.Windows, WindowPart{
+			Filter: string(someBytes(rng, 4)), Start: int64(rng.Uint64()), Size: someTotal(rng), State: Provisional + State(rng.IntN(3)),
+			Revision: someTotal(rng), Clicks: someTotal(rng), Ads: someTotal(rng), Rows: someRows(rng), Top: someRows(rng),
+		})
+	}
+	return p
+}
+
+func TestPartialIdentity(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 2))
+	var used Partial
+	for range 2000 {
+		p := somePartial(rng)
+		b := p.Append([]byte("before"))[len("before"):]
+		var got Partial
+		if err := got.Parse(b); err != nil || !reflect.DeepEqual(got, p) {
+			t.Fatalf("decoded %+v, %v; encoded %+v", got, err, p)
+		}
+		if err := used.Parse(b); err != nil || !bytes.Equal(used.Append(nil), b) {
+			t.Fatalf("parsed into a used partial: %+v, %v; encoded %+v", used, err, p)
+		}
+	}
+}
+
+func TestProgressIdentity(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range 1000 {
+		g := someProgress(rng)
+		b := AppendProgress(nil, &g)
+		got, rest, err := ParseProgress(append(bytes.Clone(b), "rest"...))
+		if err != nil || got != g || string(rest) != "rest" {
+			t.Fatalf("decoded %+v, %q, %v; encoded %+v", got, rest, err, g)
+		}
+		for i := range b {
+			if _, _, err := ParseProgress(b[:i]); !errors.Is(err, ErrWire) {
+				t.Fatalf("cut at %d: %v", i, err)
+			}
+		}
+	}
+}
+
+func TestPartialCut(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(3, 2))
+	for range 100 {
+		p := somePartial(rng)
+		b := p.Append(nil)
+		var got Partial
+		for i := range b {
+			if err := got.Parse(b[:i:i]); !errors.Is(err, ErrWire) {
+				t.Fatalf("cut at %d of %d: %v", i, len(b), err)
+			}
+		}
+		if err := got.Parse(append(bytes.Clone(b), 0)); !errors.Is(err, ErrWire) {
+			t.Fatalf("a byte too many: %v", err)
+		}
+		if err := got.Parse(b); err != nil {
+			t.Fatalf("after the faults: %v", err)
+		}
+	}
+}
+
+func TestPartialRefuses(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Partial){
+		"shard out of range": func(p *Partial) { p.Shard = p.Shards },
+		"too many shards":    func(p *Partial) { p.Shards = 1<<20 + 1 },
+		"negative number":    func(p *Partial) { p.Seq = -1 },
+		"no state":           func(p *Partial) { p.Windows[0].State = 0 },
+		"unknown state":      func(p *Partial) { p.Windows[0].State = Corrected + 1 },
+		"negative count":     func(p *Partial) { p.Windows[0].Rows[0].Count = -1 },
+	} {
+		p := goldenPartial()
+		change(&p)
+		var got Partial
+		if err := got.Parse(p.Append(nil)); !errors.Is(err, ErrWire) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzPartialParse(f *testing.F) {
+	p := goldenPartial()
+	f.Add(p.Append(nil))
+	rng := rand.New(rand.NewPCG(4, 2))
+	for range 5 {
+		p := somePartial(rng)
+		f.Add(p.Append(nil))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var p Partial
+		if err := p.Parse(b); err != nil {
+			if !errors.Is(err, ErrWire) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if again := p.Append(nil); !bytes.Equal(again, b) {
+			t.Fatalf("%x was taken, and written as %x", b, again)
+		}
+	})
+}
+
+func TestPartialParseAllocatesNothing(t *testing.T) {
+	golden := goldenPartial()
+	b := golden.Append(nil)
+	var p Partial
+	parse := func() {
+		if err := p.Parse(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parse()
+	if n := testing.AllocsPerRun(100, parse); n != 0 {
+		t.Errorf("%v allocations per partial", n)
+	}
+}

@@ -1,0 +1,168 @@
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/stream"
+)
+
+// ErrMismatch: the configuration asks for what this installation is not.
+var ErrMismatch = errors.New("configuration does not fit this installation")
+
+// Cluster is what never changes in an installation.
+type Cluster struct {
+	ID       string `json:"id"`        // random, names the installation
+	Secret   uint64 `json:"secret"`    // key of the routing hash
+	Shards   int32  `json:"shards"`    // partitions of the shuffle topic
+	Reducers int32  `json:"reducers"`  // partitions of the partials topic
+	WindowMS int64  `json:"window_ms"` // window size
+}
+
+// Facts is everything the control topic says.
+type Facts struct {
+	Cluster *Cluster                // nil before the first start
+	Live    map[click.TopicID]int64 // broker time, Unix ms, since which a topic is live
+}
+
+// LiveSince is since when a topic is live, or click.None.
+func (f *Facts) LiveSince(id click.TopicID) int64 {
+	if at, ok := f.Live[id]; ok {
+		return at
+	}
+	return click.None
+}
+
+const (
+	keyCluster = "cluster"
+	keyLive    = "live/" // and the topic's id in hex
+)
+
+// Load reads the control topic from its start to its present end.
+func Load(ctx context.Context, log stream.Log, topic string) (Facts, error) {
+	facts := Facts{Live: map[click.TopicID]int64{}}
+	start, end, err := log.Bounds(ctx, topic, 0)
+	if err != nil {
+		return facts, fmt.Errorf("control: bounds: %w", err)
+	}
+	if start > 0 {
+		return facts, fmt.Errorf("control: topic %s begins at offset %d: its records must be kept for ever; set retention.ms=-1 and restore them", topic, start)
+	}
+	if end == 0 {
+		return facts, nil
+	}
+	r, err := log.Open(ctx, topic, 0, 0)
+	if err != nil {
+		return facts, fmt.Errorf("control: open: %w", err)
+	}
+	defer func() { _ = r.Close() }()
+	for next := int64(0); next < end; {
+		b, err := r.Read(ctx, time.Second)
+		if err != nil {
+			return facts, fmt.Errorf("control: read: %w", err)
+		}
+		for i := range b.Records {
+			if err := facts.take(&b.Records[i]); err != nil {
+				return facts, fmt.Errorf("control: %s offset %d: %w", topic, b.Records[i].Offset, err)
+			}
+		}
+		next = b.Next
+	}
+	return facts, nil
+}
+
+func (f *Facts) take(r *click.Record) error {
+	key := string(r.Key)
+	switch {
+	case key == keyCluster && f.Cluster == nil:
+		var c Cluster
+		if err := json.Unmarshal(r.Value, &c); err != nil {
+			return fmt.Errorf("cluster record: %w", err)
+		}
+		f.Cluster = &c
+	case len(key) > len(keyLive) && key[:len(keyLive)] == keyLive:
+		raw, err := hex.DecodeString(key[len(keyLive):])
+		if err != nil || len(raw) != len(click.TopicID{}) {
+			return fmt.Errorf("live record: bad topic id %q", key)
+		}
+		if id := click.TopicID(raw); f.LiveSince(id) == click.None {
+			f.Live[id] = r.Append
+		}
+	}
+	return nil
+}
+
+// Settle returns the installation's facts. On the first start it writes them
+// from want, with a random identity and secret unless want has them. It returns
+// ErrMismatch when the configured numbers are not those the installation has.
+func Settle(ctx context.Context, log stream.Log, topic string, want Cluster) (Facts, error) {
+	facts, err := Load(ctx, log, topic)
+	if err != nil {
+		return facts, err
+	}
+	if facts.Cluster == nil {
+		if err := propose(ctx, log, topic, want); err != nil {
+			return facts, err
+		}
+		if facts, err = Load(ctx, log, topic); err != nil {
+			return facts, err
+		}
+		if facts.Cluster == nil {
+			return facts, fmt.Errorf("control: topic %s does not show what was just written to it", topic)
+		}
+	}
+	have := *facts.Cluster
+	for _, n := range [...]struct {
+		key        string
+		have, want int64
+	}{
+		{"aggregator.shards", int64(have.Shards), int64(want.Shards)},
+		{"reducer.partitions", int64(have.Reducers), int64(want.Reducers)},
+		{"window.size (ms)", have.WindowMS, want.WindowMS},
+	} {
+		if n.have != n.want {
+			return facts, fmt.Errorf("control: %w: %s is %d here for ever, the configuration says %d; "+
+				"set it back, or start anew with another data_dir or kafka.topic_prefix and load the clicks again",
+				ErrMismatch, n.key, n.have, n.want)
+		}
+	}
+	return facts, nil
+}
+
+func propose(ctx context.Context, log stream.Log, topic string, c Cluster) error {
+	if c.ID == "" {
+		var b [24]byte
+		if _, err := rand.Read(b[:]); err != nil {
+			return fmt.Errorf("control: make an identity: %w", err)
+		}
+		c.ID = hex.EncodeToString(b[:16])
+		for _, x := range b[16:] {
+			c.Secret = c.Secret<<8 | uint64(x)
+		}
+	}
+	value, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("control: encode: %w", err)
+	}
+	if err := log.Append(ctx, topic, []stream.Message{{Key: []byte(keyCluster), Value: value}}); err != nil {
+		return fmt.Errorf("control: write the installation's facts: %w", err)
+	}
+	return nil
+}
+
+// AnnounceLive states that clicks arrive in a topic as they happen. From the
+// broker's time of the first such record on, a partition of the topic that
+// never had a click follows the broker's clock.
+func AnnounceLive(ctx context.Context, log stream.Log, topic string, id click.TopicID) error {
+	key := []byte(keyLive + hex.EncodeToString(id[:]))
+	if err := log.Append(ctx, topic, []stream.Message{{Key: key, Value: []byte("{}")}}); err != nil {
+		return fmt.Errorf("control: announce a live topic: %w", err)
+	}
+	return nil
+}

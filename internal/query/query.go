@@ -1,0 +1,179 @@
+package query
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/clickagg/clickagg/internal/api"
+	"github.com/clickagg/clickagg/internal/api/client"
+	"github.com/clickagg/clickagg/internal/progress"
+)
+
+// ErrUsage: what was asked for makes no sense, whatever the API would say.
+var ErrUsage = errors.New("usage")
+
+// The ways to print an answer. What is not said is a table.
+const (
+	Table = "table"
+	CSV   = "csv"
+	JSON  = "json"
+)
+
+// CountOptions says what Count asks.
+type CountOptions struct {
+	Ad     string
+	Range  client.Range
+	Output string // Table, CSV or JSON
+}
+
+// TopOptions says what Top asks.
+type TopOptions struct {
+	N      int // 0 leaves it to the API
+	Range  client.Range
+	Output string // Table, CSV or JSON
+	Width  int    // columns a table may take; 0 for any number
+}
+
+// Count prints how many clicks an ad got.
+func Count(ctx context.Context, c *client.Client, o CountOptions, w io.Writer) error {
+	if err := checkOutput(o.Output, Table, CSV, JSON); err != nil {
+		return err
+	}
+	if o.Ad == "" {
+		return fmt.Errorf("%w: the ad id is empty", ErrUsage)
+	}
+	a, err := c.Count(ctx, o.Ad, o.Range)
+	if err != nil {
+		return blame(err)
+	}
+	switch o.Output {
+	case JSON:
+		return printJSON(w, a)
+	case CSV:
+		return printCSV(w, [][]string{
+			{"ad_id", "count", "start_time", "to_time", "status", "revision"},
+			{a.AdID, strconv.FormatInt(a.Count, 10), instant(&a.StartTime), instant(&a.ToTime), a.Status, strconv.FormatInt(a.Revision, 10)},
+		})
+	}
+	_, err = fmt.Fprintf(w, "%s  %s %s\n%s\n", progress.Clean(a.AdID), progress.Group(a.Count), plural(a.Count, "click"), describe(&a.Frame))
+	return err
+}
+
+// Top prints which ads got the most clicks.
+func Top(ctx context.Context, c *client.Client, o TopOptions, w io.Writer) error {
+	if err := checkOutput(o.Output, Table, CSV, JSON); err != nil {
+		return err
+	}
+	if o.N < 0 {
+		return fmt.Errorf("%w: -n is %d; it must be positive", ErrUsage, o.N)
+	}
+	a, err := c.Top(ctx, o.N, o.Range)
+	if err != nil {
+		return blame(err)
+	}
+	switch o.Output {
+	case JSON:
+		return printJSON(w, a)
+	case CSV:
+		rows := [][]string{{"rank", "ad_id", "count"}}
+		for i, ad := range a.Ads {
+			rows = append(rows, []string{strconv.Itoa(i + 1), ad.AdID, strconv.FormatInt(ad.Count, 10)})
+		}
+		return printCSV(w, rows)
+	}
+	t := table{columns: []column{{title: "RANK", right: true}, {title: "CLICKS", right: true}, {title: "AD", shrinks: true}}}
+	for i, ad := range a.Ads {
+		t.add(strconv.Itoa(i+1), progress.Group(ad.Count), ad.AdID)
+	}
+	text := t.render(o.Width)
+	if len(a.Ads) == 0 {
+		text = "no clicks\n"
+	}
+	_, err = fmt.Fprintf(w, "%s%s\n", text, describe(&a.Frame))
+	return err
+}
+
+// Width is how many columns a table on w may take: those of the terminal, or 0
+// for any number when w is none.
+func Width(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// describe says what an answer covers and what it is worth.
+func describe(f *api.Frame) string {
+	s := fmt.Sprintf("%s to %s, %s", instant(&f.StartTime), instant(&f.ToTime), progress.Clean(f.Status))
+	if f.Status != api.Final {
+		s += ": " + completeness(f.CompleteUntil)
+	}
+	if f.Revision > 1 {
+		s += fmt.Sprintf(", corrected (revision %d)", f.Revision)
+	}
+	return s
+}
+
+func completeness(t *time.Time) string {
+	if t == nil {
+		return "no window is complete yet"
+	}
+	return "complete until " + instant(t)
+}
+
+// flags are the command line's names of the API's parameters.
+var flags = map[string]string{
+	"start_time": "--from", "to_time": "--to", "from": "--from", "to": "--to", "last": "--last", "n": "-n",
+	"filter_identifier": "--filter", "format": "-o", "ad_id": "ad id",
+}
+
+// blame names the flag, where the API blames a parameter.
+func blame(err error) error {
+	if r, ok := errors.AsType[*client.Refused](err); ok && flags[r.Problem.Parameter] != "" {
+		return fmt.Errorf("%s: %w", flags[r.Problem.Parameter], err)
+	}
+	return err
+}
+
+func checkOutput(output string, known ...string) error {
+	if output == "" || slices.Contains(known, output) {
+		return nil
+	}
+	return fmt.Errorf("%w: -o %q is not known; there are %s", ErrUsage, output, strings.Join(known, ", "))
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func printCSV(w io.Writer, rows [][]string) error {
+	return csv.NewWriter(w).WriteAll(rows)
+}
+
+func instant(t *time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
+}

@@ -1,0 +1,80 @@
+package sim
+
+import (
+	"strconv"
+
+	"github.com/clickagg/clickagg/internal/click"
+)
+
+// answer is what the raw log says, found the slow and obvious way.
+type answer struct {
+	counts   map[cellKey]int64
+	valid    int64 // distinct valid clicks
+	repeats  int64
+	late     int64
+	rejected int64
+	marks    int64
+}
+
+// oracle reads the input from its start, partition by partition. It knows nothing
+// of shards, crashes, or the order between partitions. Since when the topic is
+// live it takes from the control topic, which is part of the log.
+func (w *world) oracle() answer {
+	a := answer{counts: map[cellKey]int64{}}
+	seen := map[string]bool{}
+	live := int64(click.None)
+	for _, r := range w.log.topics[w.topics.Control].partitions[0] {
+		if string(r.Key[:min(5, len(r.Key))]) == "live/" && live == click.None {
+			live = r.Append
+		}
+	}
+	for p, partition := range w.log.topics[input].partitions {
+		w.recount(partition, w.produced[p], live, seen, &a)
+	}
+	return a
+}
+
+func (w *world) recount(partition []click.Record, produced []event, live int64, seen map[string]bool, a *answer) {
+	c := w.cfg
+	mark, last := int64(click.None), int64(click.None)
+	move := func(at int64) { // the partition was silent: its mark moved with the clock
+		switch {
+		case mark == click.None && live != click.None && at >= live+c.idle:
+			mark = at
+		case mark != click.None && at-last >= c.idle:
+			mark = min(mark+at-last, max(mark, at))
+		}
+		last = max(last, at)
+	}
+	for i := range partition {
+		r, e := &partition[i], produced[i]
+		switch e.kind {
+		case garbage:
+			a.rejected++
+		case closing:
+			move(r.Append)
+			mark = max(mark, min(e.at, r.Append)+c.delay)
+			a.marks++
+		default:
+			if e.at > r.Append+c.future {
+				a.rejected++
+				continue
+			}
+			move(r.Append)
+			end := e.at - e.at%c.size + c.size
+			isLate := mark != click.None && end+c.lateness <= mark-c.delay
+			mark = max(mark, min(e.at, r.Append))
+			id := e.ad + "\n" + strconv.Itoa(e.id)
+			switch {
+			case isLate:
+				a.late++
+			case seen[id]:
+				a.repeats++
+			default:
+				seen[id] = true
+				a.valid++
+				a.counts[cellKey{e.ad, end - c.size}]++
+			}
+		}
+	}
+}

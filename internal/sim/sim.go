@@ -1,0 +1,345 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/clickagg/clickagg/internal/click"
+)
+
+// Result is what one history came to.
+type Result struct {
+	Steps, Kills, Zombies            int
+	Counted, Repeats, Late, Rejected int64 // as the oracle says
+	Corrected                        int64 // counts that changed after they were final
+}
+
+// Add adds another history's.
+func (r *Result) Add(o Result) {
+	r.Steps += o.Steps
+	r.Kills += o.Kills
+	r.Zombies += o.Zombies
+	r.Counted += o.Counted
+	r.Repeats += o.Repeats
+	r.Late += o.Late
+	r.Rejected += o.Rejected
+	r.Corrected += o.Corrected
+}
+
+// Run plays one whole history and returns the first broken promise.
+func Run(choose Chooser) (Result, error) { return run(choose, sound) }
+
+func run(choose Chooser, m mutant) (Result, error) {
+	w := newWorld(choose, defaults(), drawWeather(choose), m)
+	err := w.play()
+	for _, p := range w.procs {
+		p.kill()
+	}
+	a := w.oracle()
+	r := Result{
+		Steps: w.steps, Kills: w.kills, Zombies: w.zombies,
+		Counted: a.valid, Repeats: a.repeats, Late: a.late, Rejected: a.rejected,
+	}
+	for _, c := range w.db.cells {
+		if c.State == click.Corrected {
+			r.Corrected++
+		}
+	}
+	return r, err
+}
+
+// mostSteps bounds a history: one that does not come to rest is a fault as well.
+const mostSteps = 300_000
+
+func (w *world) play() error {
+	for _, r := range w.roles {
+		w.start(r)
+	}
+	for made := 0; made < w.weather.events; {
+		if w.choose(w.weather.produces, "produce now") == 0 {
+			w.maker.produce()
+			made++
+		}
+		if w.weather.oneIn(w, w.weather.pause, "nothing is produced for a while") {
+			w.now += int64(w.choose(90_000, "for how long"))
+		}
+		if err := w.turn(); err != nil {
+			return err
+		}
+	}
+	w.resting = true
+	// Far enough that nothing produced so far can be held open, and every held
+	// request has landed.
+	for range 2 {
+		w.now += w.cfg.size + w.cfg.lateness + w.cfg.future + 60_000
+		w.happen()
+		if err := w.rest(); err != nil {
+			return err
+		}
+		w.maker.finish()
+	}
+	if err := w.rest(); err != nil {
+		return err
+	}
+	return w.check()
+}
+
+// turn lets one thing happen.
+func (w *world) turn() error {
+	w.steps++
+	w.happen()
+	w.disturb()
+	p := w.pick()
+	if p == nil {
+		return w.sleepOn()
+	}
+	p.next()
+	if w.db.fault != nil {
+		return w.failure("%w", w.db.fault)
+	}
+	if p.done {
+		return w.bury(p)
+	}
+	if w.steps > mostSteps {
+		return w.failure("liveness: the pipeline does not come to rest")
+	}
+	return nil
+}
+
+// bury deals with a process that ended: by a fault of ours, or killed or told to
+// stop, in which case another takes its place.
+func (w *world) bury(p *proc) error {
+	w.forget(p)
+	if p.err != nil && !p.killed && !p.stopped {
+		return w.failure("%s gave up: %w", p.role.name, p.err)
+	}
+	if p.role.now == p {
+		w.start(p.role)
+	}
+	return nil
+}
+
+func (w *world) forget(p *proc) {
+	for i := range w.procs {
+		if w.procs[i] == p {
+			w.procs = append(w.procs[:i], w.procs[i+1:]...)
+			return
+		}
+	}
+}
+
+// pick chooses a process that can run.
+func (w *world) pick() *proc {
+	n := 0
+	for _, p := range w.procs {
+		if p.ready() {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	n = w.choose(n, "who goes on")
+	for _, p := range w.procs {
+		if p.ready() {
+			if n == 0 {
+				return p
+			}
+			n--
+		}
+	}
+	panic("sim: no process to pick")
+}
+
+// sleepOn moves time to when the next process wakes.
+func (w *world) sleepOn() error {
+	next := int64(0)
+	for _, p := range w.procs {
+		if next == 0 || p.due() < next {
+			next = p.due()
+		}
+	}
+	if next <= w.now {
+		return w.failure("liveness: nobody can go on")
+	}
+	w.now = next
+	return nil
+}
+
+// disturb kills, freezes and stops processes. A frozen process may be replaced
+// and wake as a zombie, which lives until it is killed for good.
+func (w *world) disturb() {
+	if w.resting {
+		return
+	}
+	if w.weather.oneIn(w, w.weather.kill, "somebody is killed") {
+		p := w.procs[w.choose(len(w.procs), "who")]
+		w.kills++
+		p.kill()
+		_ = w.bury(p)
+	}
+	if w.weather.oneIn(w, w.weather.freeze, "somebody is frozen") {
+		p := w.procs[w.choose(len(w.procs), "who")]
+		p.frozen = w.now + int64(w.choose(20_000, "for how long"))
+		if p.role.now == p && w.choose(3, "and replaced") > 0 {
+			w.zombies++
+			p.zombie = true
+			w.later(p.frozen-w.now+int64(w.choose(30_000, "until it notices")), func() {
+				if !p.done {
+					p.kill()
+					w.forget(p)
+				}
+			})
+			w.start(p.role)
+		}
+	}
+	if w.weather.oneIn(w, w.weather.term, "somebody is told to stop") {
+		w.procs[w.choose(len(w.procs), "who")].term()
+	}
+	if w.weather.oneIn(w, w.weather.wipe, "the snapshots are lost") {
+		w.snaps = map[string][]byte{}
+	}
+}
+
+// rest runs without faults until everything is read, sent on and stored, and
+// the watermark has passed what was produced.
+func (w *world) rest() error {
+	quiet := w.now + 30_000
+	for w.now < quiet {
+		if err := w.turn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check compares the store with the oracle, cell by cell.
+func (w *world) check() error {
+	a := w.oracle()
+	last := int64(click.None)
+	for k, want := range a.counts {
+		got := w.db.cells[k]
+		if got.Count != want {
+			return w.failure("P1: %s at %d: counted %d, the log says %d", k.ad, k.start, got.Count, want)
+		}
+		if got.State == click.Provisional {
+			return w.failure("liveness: %s at %d is still provisional", k.ad, k.start)
+		}
+		last = max(last, k.start)
+	}
+	for k, got := range w.db.cells {
+		if got.Count != 0 && a.counts[k] == 0 {
+			return w.failure("P1: %s at %d: counted %d, the log says none", k.ad, k.start, got.Count)
+		}
+	}
+	if done := w.db.completeUntil(); done < last+w.cfg.size {
+		return w.failure("liveness: complete until %d, the last window ends at %d", done, last+w.cfg.size)
+	}
+	if err := w.checkRankings(&a); err != nil {
+		return err
+	}
+	return w.checkAccount(&a)
+}
+
+// checkRankings recounts every window's ranked list.
+func (w *world) checkRankings(a *answer) error {
+	clicks := map[int64]int64{}
+	for k, n := range a.counts {
+		clicks[k.start] += n
+	}
+	for start, n := range clicks {
+		r, ok := w.db.rankings[start]
+		if !ok || r.Clicks != n || r.State == click.Provisional {
+			return w.failure("ranking of %d: %d clicks, %s; the log says %d clicks", start, r.Clicks, r.State, n)
+		}
+		for i, row := range r.Top {
+			if a.counts[cellKey{string(row.Ad), start}] != row.Count {
+				return w.failure("ranking of %d: %s has %d", start, row.Ad, row.Count)
+			}
+			if i > 0 && (r.Top[i-1].Count < row.Count || r.Top[i-1].Count == row.Count && bytes.Compare(r.Top[i-1].Ad, row.Ad) >= 0) {
+				return w.failure("ranking of %d: %s before %s", start, r.Top[i-1].Ad, row.Ad)
+			}
+		}
+		for k, n := range a.counts {
+			if k.start == start && !listed(r.Top, k.ad) && (len(r.Top) < 3 || above(n, k.ad, &r.Top[len(r.Top)-1])) {
+				return w.failure("ranking of %d: %s with %d is missing", start, k.ad, n)
+			}
+		}
+	}
+	return nil
+}
+
+func listed(top []click.Row, ad string) bool {
+	for i := range top {
+		if string(top[i].Ad) == ad {
+			return true
+		}
+	}
+	return false
+}
+
+func above(count int64, ad string, r *click.Row) bool {
+	return count > r.Count || count == r.Count && ad < string(r.Ad)
+}
+
+// checkAccount adds up the last partials: P5, and the oracle's own accounting.
+func (w *world) checkAccount(a *answer) error {
+	tallies := map[int32]click.Tally{}
+	accounts := map[int32]click.Account{}
+	for s := range w.cfg.shards {
+		p, err := w.lastPartial(int32(s))
+		if err != nil {
+			return err
+		}
+		for _, g := range p.Sources {
+			t := tallies[g.Source.Partition]
+			t.Counted += g.Tally.Counted
+			t.Duplicate += g.Tally.Duplicate
+			t.Conflict += g.Tally.Conflict
+			t.Crowded += g.Tally.Crowded
+			t.Stale += g.Tally.Stale
+			tallies[g.Source.Partition] = t
+			if old, ok := accounts[g.Source.Partition]; ok && old != g.Account {
+				return w.failure("P5: the shards disagree on the account of source %d", g.Source.Partition)
+			}
+			accounts[g.Source.Partition] = g.Account
+		}
+	}
+	var sum click.Account
+	var tally click.Tally
+	for i := range w.cfg.sources {
+		acc, t := accounts[int32(i)], tallies[int32(i)]
+		if !acc.Holds() || acc.Routed != t.Total() || acc.Received != int64(len(w.produced[i])) {
+			return w.failure("P5: source %d: %d records, account %+v, tally %+v", i, len(w.produced[i]), acc, t)
+		}
+		sum.Late += acc.Late
+		sum.Marks += acc.Marks
+		sum.Rejected[0] += acc.RejectedTotal()
+		tally.Counted += t.Counted
+		tally.Duplicate += t.Duplicate + t.Conflict
+	}
+	if sum.Late != a.late || sum.Marks != a.marks || sum.Rejected[0] != a.rejected || tally.Counted != a.valid || tally.Duplicate != a.repeats {
+		return w.failure("P5: late %d, marks %d, rejected %d, counted %d, repeats %d; the log says %+v",
+			sum.Late, sum.Marks, sum.Rejected[0], tally.Counted, tally.Duplicate, *a)
+	}
+	return nil
+}
+
+// lastPartial is the newest thing a shard said to the first reducer.
+func (w *world) lastPartial(shard int32) (*click.Partial, error) {
+	var last *click.Partial
+	for _, r := range w.log.topics[w.topics.Partials].partitions[0] {
+		var p click.Partial
+		if err := p.Parse(r.Value); err != nil {
+			return nil, fmt.Errorf("partial at %d: %w", r.Offset, err)
+		}
+		if p.Shard == shard && p.Last && (last == nil || p.Seq > last.Seq) {
+			last = &p
+		}
+	}
+	if last == nil {
+		return nil, errors.New("a shard said nothing")
+	}
+	return last, nil
+}

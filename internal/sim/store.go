@@ -1,0 +1,150 @@
+package sim
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/storage"
+)
+
+type cellKey struct {
+	ad    string
+	start int64
+}
+
+// database is the store all writers share. It watches every write: what it sees
+// is what a reader could have seen.
+type database struct {
+	cells    map[cellKey]click.Result
+	rankings map[int64]click.Ranking
+	marks    map[[2]int32]storage.Mark
+	need     int   // marks there are when every partition has heard every reducer
+	fault    error // first broken promise
+	naive    bool  // planted fault: the last write wins, whatever its version
+	adds     bool  // planted fault: counts are added up
+}
+
+func newDatabase(marks int) *database {
+	return &database{cells: map[cellKey]click.Result{}, rankings: map[int64]click.Ranking{}, marks: map[[2]int32]storage.Mark{}, need: marks}
+}
+
+func (d *database) broken(format string, args ...any) {
+	if d.fault == nil {
+		d.fault = fmt.Errorf(format, args...)
+	}
+}
+
+func (d *database) put(r *click.Result) {
+	k := cellKey{string(r.Ad), r.Start}
+	old, ok := d.cells[k]
+	if ok && !d.naive && !d.adds {
+		switch {
+		case r.Version < old.Version:
+			return
+		case r.Version == old.Version:
+			if r.Count != old.Count || r.Revision != old.Revision || r.State != old.State {
+				d.broken("P3: %v of %s at %d has version %d twice: count %d and %d", k.ad, r.State, k.start, r.Version, old.Count, r.Count)
+			}
+			return
+		}
+	}
+	if ok {
+		d.judge(k, &old, r)
+	}
+	if r.Count != old.Count && r.State != click.Corrected && r.Start+r.Size <= d.completeUntil() {
+		d.broken("P2: %s at %d became %d though the minute was said to be complete", k.ad, k.start, r.Count)
+	}
+	now := *r
+	now.Ad = bytes.Clone(r.Ad)
+	if d.adds {
+		now.Count += old.Count
+	}
+	d.cells[k] = now
+}
+
+// judge compares what a reader saw before with what it sees now.
+func (d *database) judge(k cellKey, old, now *click.Result) {
+	switch {
+	case now.Revision < old.Revision:
+		d.broken("P2: %s at %d went from revision %d back to %d", k.ad, k.start, old.Revision, now.Revision)
+	case now.Revision > old.Revision:
+	case old.State != click.Provisional && (now.Count != old.Count || now.State == click.Provisional):
+		d.broken("P2: %s at %d was %s with %d and became %s with %d without a new revision", k.ad, k.start, old.State, old.Count, now.State, now.Count)
+	case now.Count < old.Count:
+		d.broken("P2: %s at %d fell from %d to %d", k.ad, k.start, old.Count, now.Count)
+	}
+}
+
+func (d *database) apply(b *storage.Batch) {
+	for i := range b.Results {
+		d.put(&b.Results[i])
+	}
+	for i := range b.Rankings {
+		r := b.Rankings[i]
+		if r.Version > d.rankings[r.Start].Version || d.naive {
+			r.Top = slices.Clone(r.Top)
+			d.rankings[r.Start] = r
+		}
+	}
+	for _, m := range b.Marks {
+		k := [2]int32{m.Partition, m.Reducer}
+		if old, ok := d.marks[k]; !ok || m.Watermark > old.Watermark {
+			d.marks[k] = m
+		}
+	}
+}
+
+// completeUntil is the least mark, or click.None while one is missing.
+func (d *database) completeUntil() int64 {
+	if len(d.marks) < d.need {
+		return click.None
+	}
+	least := int64(1<<63 - 1)
+	for _, m := range d.marks {
+		least = min(least, m.Watermark)
+	}
+	return least
+}
+
+// sorted lists the cells by window, then ad.
+func (d *database) sorted() []click.Result {
+	out := make([]click.Result, 0, len(d.cells))
+	for _, c := range d.cells {
+		if c.Count > 0 {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, func(a, b click.Result) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), bytes.Compare(a.Ad, b.Ad))
+	})
+	return out
+}
+
+// client is the store as one process sees it. Only writing is simulated; the
+// questions have a test of their own.
+type client struct {
+	p *proc
+	storage.Store
+}
+
+// Apply implements storage.Store: it may be away, it may apply and not say so.
+func (c client) Apply(ctx context.Context, b *storage.Batch) error {
+	w := c.p.w
+	c.p.pass()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if w.weather.oneIn(w, w.weather.away, "the store is away") {
+		if w.choose(2, "and yet it applied the batch") == 1 {
+			w.db.apply(b)
+		}
+		return storage.ErrUnavailable
+	}
+	w.db.apply(b)
+	c.p.pass()
+	return nil
+}

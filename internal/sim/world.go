@@ -1,0 +1,187 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"go.uber.org/zap"
+
+	"github.com/clickagg/clickagg/aggregator"
+	"github.com/clickagg/clickagg/aggregator/window"
+	"github.com/clickagg/clickagg/internal/blob"
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/stream"
+	"github.com/clickagg/clickagg/mapper"
+	"github.com/clickagg/clickagg/mapper/rule"
+	"github.com/clickagg/clickagg/reducer"
+	"github.com/clickagg/clickagg/reducer/merge"
+	"github.com/clickagg/clickagg/storage"
+	"github.com/clickagg/clickagg/storage/writer"
+)
+
+const input = "clicks"
+
+// settings are the times and sizes of a simulated installation, small so that
+// windows open and close within a short history. Times are in ms.
+type settings struct {
+	size, lateness, delay, future, idle, margin, horizon, tick int64
+	sources, shards, reducers, results                         int
+}
+
+func defaults() settings {
+	return settings{
+		size: 60_000, lateness: 120_000, delay: 15_000, future: 60_000, idle: 5_000, margin: 1_000,
+		horizon: 300_000, tick: 1_000, sources: 2, shards: 2, reducers: 2, results: 2,
+	}
+}
+
+// world is one simulated installation and everything that happens to it.
+type world struct {
+	choose  Chooser
+	weather weather
+	cfg     settings
+	mutant  mutant
+	now     int64 // the broker's clock, Unix ms
+
+	log      *cluster
+	db       *database
+	snaps    map[string][]byte
+	topics   click.Topics
+	produced [][]event // what lies in each input partition
+	maker    maker
+
+	roles   []*role
+	procs   []*proc // every process that still runs, zombies too
+	spawned int
+	delayed []delayed
+	steps   int
+	kills   int
+	zombies int
+	resting bool // no more faults: everything must come to rest
+}
+
+// role is one place in the pipeline: a source, a shard, a reducer or a writer's
+// partition. Exactly one process at a time is meant to fill it.
+type role struct {
+	name string
+	skew int64 // of the machine's clock, ms
+	run  func(ctx context.Context, p *proc) error
+	now  *proc
+}
+
+// delayed is something that happens later, whoever has died meanwhile.
+type delayed struct {
+	at int64
+	f  func()
+}
+
+func (w *world) later(after int64, f func()) {
+	w.delayed = append(w.delayed, delayed{w.now + after, f})
+}
+
+// happen lets what is due happen.
+func (w *world) happen() {
+	for i := 0; i < len(w.delayed); {
+		if w.delayed[i].at > w.now {
+			i++
+			continue
+		}
+		f := w.delayed[i].f
+		w.delayed = slices.Delete(w.delayed, i, i+1)
+		f()
+	}
+}
+
+func newWorld(choose Chooser, cfg settings, weather weather, m mutant) *world {
+	w := &world{
+		choose: choose, weather: weather, cfg: cfg, mutant: m, now: 1_764_000_000_000,
+		log: newCluster(), db: newDatabase(cfg.results * cfg.reducers), snaps: map[string][]byte{}, topics: click.TopicsOf("clickagg"),
+		produced: make([][]event, cfg.sources),
+	}
+	w.db.naive, w.db.adds = m == lastWriteWins, m == increments
+	for name, n := range map[string]int{
+		input: cfg.sources, w.topics.Shuffle: cfg.shards, w.topics.Partials: cfg.reducers,
+		w.topics.Results: cfg.results, w.topics.Rankings: cfg.reducers,
+		w.topics.Rejected: 1, w.topics.Late: 1, w.topics.Control: 1,
+	} {
+		w.log.create(name, n)
+	}
+	w.maker = newMaker(w)
+	w.makeRoles()
+	return w
+}
+
+// makeRoles wires the real stages to the fakes, as cmd does to the real things.
+func (w *world) makeRoles() {
+	c, nop := w.cfg, zap.NewNop()
+	router := click.NewRouter(7, int32(c.shards))
+	add := func(name string, run func(ctx context.Context, p *proc) error) {
+		skew := int64(w.choose(int(2*c.margin), "clock skew of "+name))
+		w.roles = append(w.roles, &role{name: name, skew: (skew + 1) / 2 * (1 - 2*(skew%2)), run: run})
+	}
+	source := stream.Topic{Name: input, ID: w.log.topics[input].id, Partitions: int32(c.sources)}
+	for i := range c.sources {
+		add("mapper "+strconv.Itoa(i), func(ctx context.Context, p *proc) error {
+			m := mapper.New(w.mutant.log(handle{p}, w), mapper.Config{
+				Group: "mapper", Topics: w.topics, Trusted: func(string) bool { return true },
+				Rule: rule.Config{
+					Size: c.size, Lateness: c.lateness, Delay: c.delay, MaxFuture: c.future, IdleTimeout: c.idle,
+					EventIDField: "event_id", AdIDField: "ad_id", TimeField: "ts", TimeUnit: rule.Millis,
+					MaxRecordBytes: 1 << 16, SectionClicks: 5, Router: router, Shards: int32(c.shards),
+				},
+				CommitInterval: second, Heartbeat: second / 2, SkewMargin: second * 2, MaxLead: second * 600,
+				Rejected: 1, Late: 1,
+			}, int32(c.sources), clock{p}, mapper.NewMetrics(nil), nop)
+			return m.Source(ctx, source, int32(i))
+		})
+	}
+	for i := range c.shards {
+		add("shard "+strconv.Itoa(i), func(ctx context.Context, p *proc) error {
+			a := aggregator.New(w.mutant.log(handle{p}, w), blob.Store(blobs{p}), aggregator.Config{
+				Group: "aggregator", Cluster: "sim", Topics: w.topics, Snapshots: second * 5, Rejected: 1,
+				Window: window.Config{
+					Shards: int32(c.shards), Reducers: int32(c.reducers), Size: c.size, Lateness: w.mutant.held(c),
+					Horizon: c.horizon, Tick: c.tick, Top: 3, MaxIDs: 1 << 20, MaxAds: 1 << 20, Filter: click.FilterAll,
+				},
+				Background: func(f func()) { f() },
+			}, clock{p}, aggregator.NewMetrics(nil), nop)
+			return a.Shard(ctx, int32(i))
+		})
+	}
+	for i := range c.reducers {
+		add("reducer "+strconv.Itoa(i), func(ctx context.Context, p *proc) error {
+			r := reducer.New(w.mutant.log(handle{p}, w), blobs{p}, reducer.Config{
+				Group: "reducer", Cluster: "sim", Topics: w.topics, Snapshots: second * 5,
+				Merge:   merge.Config{Reducers: int32(c.reducers), Top: 3, Lateness: c.lateness, Tick: c.tick},
+				Results: int32(c.results), Rankings: int32(c.reducers), Background: func(f func()) { f() },
+			}, clock{p}, reducer.NewMetrics(nil), nop)
+			return r.Partition(ctx, int32(i))
+		})
+		add("rankings "+strconv.Itoa(i), func(ctx context.Context, p *proc) error {
+			return w.writer(p).Rankings(ctx, int32(i))
+		})
+	}
+	for i := range c.results {
+		add("results "+strconv.Itoa(i), func(ctx context.Context, p *proc) error {
+			return w.writer(p).Results(ctx, int32(i))
+		})
+	}
+}
+
+func (w *world) writer(p *proc) *writer.Writer {
+	cfg := writer.Config{Group: "writer", Topics: w.topics, MaxRows: 50, CommitInterval: second}
+	return writer.New(w.mutant.log(handle{p}, w), storage.Store(client{p: p}), cfg, clock{p}, writer.NewMetrics(nil), zap.NewNop())
+}
+
+// start fills a role with a new process.
+func (w *world) start(r *role) {
+	r.now = w.spawn(r, r.run)
+	w.procs = append(w.procs, r.now)
+}
+
+// failure is a broken promise, with the history it needs to be told.
+func (w *world) failure(format string, args ...any) error {
+	return fmt.Errorf("after %d steps, %d kills, %d zombies: %w", w.steps, w.kills, w.zombies, fmt.Errorf(format, args...))
+}

@@ -1,0 +1,142 @@
+package snapshot
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/clickagg/clickagg/internal/blob"
+)
+
+// Keeper keeps the snapshots of one state machine: one shard or one reducer.
+type Keeper struct {
+	store    blob.Store
+	prefix   string // "aggregator/3/"
+	identity string // installation and state machine; another's snapshot is refused
+}
+
+// Kept is how many snapshots are kept: the newest, and one to fall back on.
+const Kept = 2
+
+// NewKeeper makes the keeper of one state machine of an installation. Name is
+// the machine's path, for instance "aggregator/3".
+func NewKeeper(store blob.Store, cluster, name string) *Keeper {
+	return &Keeper{store: store, prefix: name + "/", identity: cluster + "/" + name}
+}
+
+const (
+	magic   = "clickagg snapshot\n"
+	version = 1
+	suffix  = ".snap"
+)
+
+// Seal wraps a state's bytes with what proves them whole and ours. The state is
+// what fill appends.
+func (k *Keeper) Seal(position int64, fill func([]byte) []byte) []byte {
+	b := append([]byte(magic), version)
+	b = binary.AppendUvarint(b, uint64(len(k.identity)))
+	b = append(b, k.identity...)
+	b = binary.BigEndian.AppendUint64(b, uint64(position))
+	b = fill(b)
+	return binary.BigEndian.AppendUint64(b, xxh3.Hash(b))
+}
+
+// open returns the state inside a sealed snapshot.
+func (k *Keeper) open(b []byte) (position int64, state []byte, err error) {
+	if len(b) < len(magic)+1+8+8 || string(b[:len(magic)]) != magic {
+		return 0, nil, fmt.Errorf("not a snapshot")
+	}
+	body, sum := b[:len(b)-8], binary.BigEndian.Uint64(b[len(b)-8:])
+	if xxh3.Hash(body) != sum {
+		return 0, nil, fmt.Errorf("damaged: the checksum does not match")
+	}
+	body = body[len(magic):]
+	if body[0] != version {
+		return 0, nil, fmt.Errorf("format version %d, this program reads %d", body[0], version)
+	}
+	n, w := binary.Uvarint(body[1:])
+	rest := body[1+max(w, 0):]
+	if w <= 0 || n > uint64(len(rest)) || len(rest)-int(n) < 8 {
+		return 0, nil, fmt.Errorf("damaged header")
+	}
+	if id := string(rest[:n]); id != k.identity {
+		return 0, nil, fmt.Errorf("belongs to %q, not to %q", id, k.identity)
+	}
+	rest = rest[n:]
+	return int64(binary.BigEndian.Uint64(rest)), rest[8:], nil
+}
+
+// Save keeps a sealed snapshot and removes all but the newest [Kept]. It returns
+// the position of the oldest one kept: the log before it is not needed any more.
+func (k *Keeper) Save(ctx context.Context, position int64, sealed []byte) (oldest int64, err error) {
+	if err := k.store.Put(ctx, k.name(position), sealed); err != nil {
+		return 0, fmt.Errorf("snapshot: put: %w", err)
+	}
+	names, err := k.store.List(ctx, k.prefix)
+	if err != nil {
+		return 0, fmt.Errorf("snapshot: list: %w", err)
+	}
+	oldest = position
+	kept := 0
+	for i := len(names) - 1; i >= 0; i-- {
+		at, ok := k.position(names[i])
+		if !ok || at > position {
+			continue
+		}
+		if kept++; kept <= Kept {
+			oldest = at
+			continue
+		}
+		if err := k.store.Delete(ctx, names[i]); err != nil {
+			return 0, fmt.Errorf("snapshot: delete: %w", err)
+		}
+	}
+	return oldest, nil
+}
+
+// Newest hands the newest whole snapshot's state to restore, and older ones as
+// long as restore returns an error. It returns the position of the one taken,
+// or false when none was. Skipped tells, for the log, which were passed over and why.
+func (k *Keeper) Newest(ctx context.Context, restore func(state []byte) error) (position int64, found bool, skipped []error, err error) {
+	names, err := k.store.List(ctx, k.prefix)
+	if err != nil {
+		return 0, false, nil, fmt.Errorf("snapshot: list: %w", err)
+	}
+	for i := len(names) - 1; i >= 0; i-- {
+		if _, ok := k.position(names[i]); !ok {
+			continue
+		}
+		b, err := k.store.Get(ctx, names[i])
+		if err == nil {
+			var state []byte
+			if position, state, err = k.open(b); err == nil {
+				err = restore(state)
+			}
+		}
+		if err == nil {
+			return position, true, skipped, nil
+		}
+		if ctx.Err() != nil {
+			return 0, false, skipped, fmt.Errorf("snapshot: %w", ctx.Err())
+		}
+		skipped = append(skipped, fmt.Errorf("snapshot %s: %w", names[i], err))
+	}
+	return 0, false, skipped, nil
+}
+
+func (k *Keeper) name(position int64) string {
+	return fmt.Sprintf("%s%020d%s", k.prefix, position, suffix)
+}
+
+func (k *Keeper) position(name string) (int64, bool) {
+	digits, ok := strings.CutSuffix(strings.TrimPrefix(name, k.prefix), suffix)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return n, err == nil && n >= 0
+}

@@ -1,0 +1,122 @@
+package snapshot
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/clickagg/clickagg/internal/blob"
+)
+
+func open(t *testing.T) blob.Store {
+	t.Helper()
+	d, err := blob.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func save(t *testing.T, k *Keeper, position int64, state string) (oldest int64) {
+	t.Helper()
+	oldest, err := k.Save(t.Context(), position, k.Seal(position, func(b []byte) []byte { return append(b, state...) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return oldest
+}
+
+// newest returns the state that is found, and how many were passed over.
+func newest(t *testing.T, k *Keeper) (state string, position int64, skipped int) {
+	t.Helper()
+	position, found, passed, err := k.Newest(t.Context(), func(b []byte) error { state = string(b); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !found {
+		return "", -1, len(passed)
+	}
+	return state, position, len(passed)
+}
+
+func TestNewestOfSeveral(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	k := NewKeeper(store, "c1", "aggregator/3")
+	if state, at, _ := newest(t, k); state != "" || at != -1 {
+		t.Fatalf("found %q at %d in an empty store", state, at)
+	}
+	for i, want := range []int64{5, 5, 10, 100} { // the oldest that is kept
+		position := []int64{5, 10, 100, 1000}[i]
+		if oldest := save(t, k, position, "state"); oldest != want {
+			t.Errorf("after %d the log is needed from %d on, want %d", position, oldest, want)
+		}
+	}
+	names, err := store.List(t.Context(), "aggregator/3/")
+	if err != nil || len(names) != Kept {
+		t.Errorf("kept %v, %v", names, err)
+	}
+	if state, at, skipped := newest(t, k); state != "state" || at != 1000 || skipped != 0 {
+		t.Errorf("newest: %q at %d, %d passed over", state, at, skipped)
+	}
+}
+
+// Whatever single byte is wrong, and wherever it is torn, the older one is taken.
+func TestDamage(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	k := NewKeeper(store, "c1", "reducer/0")
+	save(t, k, 1, "old")
+	save(t, k, 2, "new")
+	name := k.name(2)
+	whole, err := store.Get(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	try := func(what string, i int, b []byte) {
+		if err := store.Put(t.Context(), name, b); err != nil {
+			t.Fatal(err)
+		}
+		if state, at, skipped := newest(t, k); state != "old" || at != 1 || skipped != 1 {
+			t.Fatalf("%s at byte %d: %q at %d, %d passed over", what, i, state, at, skipped)
+		}
+	}
+	for i := range whole {
+		try("torn", i, whole[:i])
+		flipped := bytes.Clone(whole)
+		flipped[i] ^= 1 << (i % 8)
+		try("flipped", i, flipped)
+	}
+	try("longer", len(whole), append(bytes.Clone(whole), 0))
+}
+
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	mine := NewKeeper(store, "c1", "aggregator/0")
+	other := NewKeeper(store, "c2", "aggregator/0")
+	save(t, other, 7, "theirs")
+	if state, _, skipped := newest(t, mine); state != "" || skipped != 1 {
+		t.Errorf("took %q of another installation", state)
+	}
+}
+
+// A state that the stage refuses is passed over like a damaged one.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	k := NewKeeper(open(t), "c1", "aggregator/0")
+	save(t, k, 1, "good")
+	save(t, k, 2, "bad")
+	var tried []string
+	at, found, skipped, err := k.Newest(t.Context(), func(b []byte) error {
+		tried = append(tried, string(b))
+		if string(b) == "bad" {
+			return errors.New("refused")
+		}
+		return nil
+	})
+	if err != nil || !found || at != 1 || len(skipped) != 1 || !slices.Equal(tried, []string{"bad", "good"}) {
+		t.Errorf("at %d, found %v, passed over %v, tried %v, %v", at, found, skipped, tried, err)
+	}
+}

@@ -1,0 +1,241 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/snapshot"
+	"github.com/clickagg/clickagg/internal/stream"
+)
+
+// ErrLoss: records the machine has not folded are not in the log any more.
+var ErrLoss = errors.New("records lost from the log")
+
+// Machine is a state machine over one partition. It is used by one goroutine.
+type Machine interface {
+	// Position is the offset of the record to fold next.
+	Position() int64
+	// Fold takes the next record. An error means that the log cannot be right:
+	// the stage stops. What the machine has to say it keeps until Flush.
+	Fold(r *click.Record) error
+	// Pending is how many bytes wait for Flush.
+	Pending() int
+	// Flush sends what waits and returns when it is acknowledged.
+	Flush(ctx context.Context) error
+	// AppendSnapshot encodes the state. Nothing may wait for Flush.
+	AppendSnapshot(b []byte) []byte
+}
+
+// Config is where a machine runs.
+type Config struct {
+	Log       stream.Log
+	Topic     string
+	Partition int32
+	Group     string // consumer group that shows the position; recovery does not need it
+	Snapshots *snapshot.Keeper
+	Interval  time.Duration // between snapshots
+	Clock     stream.Clock
+	Logger    *zap.Logger
+	// Trim, if set, is told the position before which no kept snapshot needs the log.
+	Trim func(ctx context.Context, before int64) error
+	// Background runs a function beside the stage; nil starts a goroutine. One
+	// function at a time is given to it.
+	Background func(func())
+}
+
+const (
+	readWait   = 500 * time.Millisecond
+	flushBytes = 4 << 20 // outputs of about this size are flushed at once
+	stopWait   = 10 * time.Second
+	watchEvery = 100 * time.Millisecond
+)
+
+// run is one machine at work.
+type run[M Machine] struct {
+	cfg    Config
+	m      M
+	kept   int64 // position of the newest snapshot written or being written
+	next   time.Time
+	saving bool
+	saved  chan saved
+
+	watched time.Time
+}
+
+type saved struct {
+	position, oldest int64
+	err              error
+}
+
+// Run runs a machine until ctx ends, which is no error. Fresh makes it at the
+// log's start, restore from a snapshot's state; watch looks at it between
+// turns, a few times a second, and is told the log's end.
+func Run[M Machine](ctx context.Context, cfg Config, fresh func() M, restore func([]byte) (M, error), watch func(m M, end int64)) error {
+	if cfg.Background == nil {
+		cfg.Background = func(f func()) { go f() }
+	}
+	r := &run[M]{cfg: cfg, saved: make(chan saved, 1)}
+	if err := r.begin(ctx, fresh, restore); err != nil {
+		return r.quiet(ctx, err)
+	}
+	in, err := cfg.Log.Open(ctx, cfg.Topic, cfg.Partition, r.m.Position())
+	if err != nil {
+		return r.quiet(ctx, fmt.Errorf("open: %w", err))
+	}
+	defer func() { _ = in.Close() }()
+	for ctx.Err() == nil {
+		if err := r.turn(ctx, in, watch); err != nil {
+			err = r.quiet(ctx, err)
+			return errors.Join(err, r.end(ctx, err == nil))
+		}
+	}
+	return r.end(ctx, true)
+}
+
+// quiet takes the error of a stage that was told to stop for what it is.
+func (r *run[M]) quiet(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	if errors.Is(err, stream.ErrOutOfRange) {
+		return fmt.Errorf("%w: %w", ErrLoss, err)
+	}
+	return err
+}
+
+func (r *run[M]) begin(ctx context.Context, fresh func() M, restore func([]byte) (M, error)) error {
+	_, found, skipped, err := r.cfg.Snapshots.Newest(ctx, func(state []byte) (err error) {
+		r.m, err = restore(state)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range skipped {
+		r.cfg.Logger.Warn("snapshot passed over; more of the log will be read", zap.Error(s))
+	}
+	if !found {
+		r.m = fresh()
+	}
+	start, end, err := r.cfg.Log.Bounds(ctx, r.cfg.Topic, r.cfg.Partition)
+	if err != nil {
+		return fmt.Errorf("bounds: %w", err)
+	}
+	switch at := r.m.Position(); {
+	case at < start:
+		return fmt.Errorf("%w: %s/%d begins at offset %d, but the newest whole snapshot needs it from %d on: "+
+			"restore the snapshots, or start anew from the input with another data_dir or kafka.topic_prefix",
+			ErrLoss, r.cfg.Topic, r.cfg.Partition, start, at)
+	case at > end:
+		return fmt.Errorf("%w: %s/%d ends at offset %d, but was read up to %d: its tail was cut off or the topic was made again",
+			ErrLoss, r.cfg.Topic, r.cfg.Partition, end, at)
+	}
+	r.kept = r.m.Position()
+	r.next = r.cfg.Clock.Now().Add(r.cfg.Interval)
+	return nil
+}
+
+// turn is one turn: fold, flush, keep the state, show the position. In this order.
+func (r *run[M]) turn(ctx context.Context, in stream.Reader, watch func(M, int64)) error {
+	b, err := in.Read(ctx, readWait)
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	for i := range b.Records {
+		if err := r.m.Fold(&b.Records[i]); err != nil {
+			return fmt.Errorf("offset %d: %w", b.Records[i].Offset, err)
+		}
+		if r.m.Pending() >= flushBytes {
+			if err := r.m.Flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if r.m.Pending() > 0 {
+		if err := r.m.Flush(ctx); err != nil {
+			return err
+		}
+	}
+	if now := r.cfg.Clock.Now(); len(b.Records) == 0 || now.Sub(r.watched) >= watchEvery {
+		r.watched = now
+		watch(r.m, b.End)
+	}
+	if err := r.showSaved(ctx); err != nil {
+		return err
+	}
+	if !r.saving && r.m.Position() > r.kept && !r.cfg.Clock.Now().Before(r.next) {
+		r.save(ctx)
+	}
+	return nil
+}
+
+// save writes the state beside the stage: only encoding it takes the stage's time.
+func (r *run[M]) save(ctx context.Context) {
+	position := r.m.Position()
+	sealed := r.cfg.Snapshots.Seal(position, r.m.AppendSnapshot)
+	r.kept, r.saving = position, true
+	r.next = r.cfg.Clock.Now().Add(r.cfg.Interval)
+	r.cfg.Background(func() {
+		oldest, err := r.cfg.Snapshots.Save(context.WithoutCancel(ctx), position, sealed)
+		r.saved <- saved{position, oldest, err}
+	})
+}
+
+// showSaved commits the position of a snapshot that has been written meanwhile.
+func (r *run[M]) showSaved(ctx context.Context) error {
+	select {
+	case s := <-r.saved:
+		r.saving = false
+		return r.show(ctx, s)
+	default:
+		return nil
+	}
+}
+
+func (r *run[M]) show(ctx context.Context, s saved) error {
+	if s.err != nil {
+		if ctx.Err() == nil {
+			r.cfg.Logger.Warn("state not kept; counting goes on, a restart will take longer", zap.Error(s.err))
+		}
+		return nil
+	}
+	p := stream.Position{Offset: s.position}
+	if err := r.cfg.Log.Commit(ctx, r.cfg.Group, r.cfg.Topic, r.cfg.Partition, p); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	if r.cfg.Trim == nil {
+		return nil
+	}
+	if err := r.cfg.Trim(ctx, s.oldest); err != nil {
+		r.cfg.Logger.Warn("log not trimmed; it will be next time", zap.Error(err))
+	}
+	return nil
+}
+
+// end waits for a snapshot that is being written, so that nothing runs on after
+// the stage. A stage that ends well and has nothing unsaid keeps its state once
+// more, so that the next start reads little.
+func (r *run[M]) end(ctx context.Context, well bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
+	defer cancel()
+	if r.saving {
+		s := <-r.saved
+		if !well {
+			return nil
+		}
+		if err := r.show(ctx, s); err != nil {
+			return err
+		}
+	}
+	position := r.m.Position()
+	if !well || r.m.Pending() > 0 || position == r.kept {
+		return nil
+	}
+	oldest, err := r.cfg.Snapshots.Save(ctx, position, r.cfg.Snapshots.Seal(position, r.m.AppendSnapshot))
+	return r.show(ctx, saved{position, oldest, err})
+}

@@ -1,0 +1,257 @@
+package stage
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/clickagg/clickagg/internal/blob"
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/snapshot"
+	"github.com/clickagg/clickagg/internal/stream"
+	"github.com/clickagg/clickagg/internal/stream/memory"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// adder is the smallest machine: it adds up its records and says each sum.
+type adder struct {
+	position, sum int64
+	out           *Outbox
+	waiting       int
+}
+
+var errBad = errors.New("bad record")
+
+func (a *adder) Position() int64 { return a.position }
+
+func (a *adder) Fold(r *click.Record) error {
+	if len(r.Value) == 0 {
+		return errBad
+	}
+	a.position = r.Offset + 1
+	a.sum += int64(r.Value[0])
+	a.out.Add(stream.Message{Value: a.out.Value(func(b []byte) []byte { return fmt.Appendf(b, "%d", a.sum) })})
+	a.waiting++
+	return nil
+}
+
+func (a *adder) Pending() int { return a.waiting }
+
+func (a *adder) Flush(ctx context.Context) error {
+	if err := a.out.Flush(ctx); err != nil {
+		return err
+	}
+	a.waiting = 0
+	return nil
+}
+
+func (a *adder) AppendSnapshot(b []byte) []byte {
+	return binary.AppendVarint(binary.AppendVarint(b, a.position), a.sum)
+}
+
+// bench is an installation of one adder.
+type bench struct {
+	t     *testing.T
+	log   *memory.Log
+	blobs blob.Store
+	trims []int64
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	d, err := blob.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, log: new(memory.Log), blobs: d}
+	b.log.Create("in", 1)
+	b.log.Create("out", 1)
+	return b
+}
+
+func (b *bench) put(values ...byte) {
+	b.t.Helper()
+	for _, v := range values {
+		if err := b.log.Append(b.t.Context(), "in", []stream.Message{{Value: []byte{v}}}); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+func (b *bench) machine() *adder { return &adder{out: NewOutbox(b.log, "out")} }
+
+// run runs the adder until it has folded the whole log, and stops it.
+func (b *bench) run(interval time.Duration) error {
+	b.t.Helper()
+	ctx, cancel := context.WithCancel(b.t.Context())
+	defer cancel()
+	_, end, _ := b.log.Bounds(ctx, "in", 0)
+	return Run(ctx, Config{
+		Log: b.log, Topic: "in", Group: "g", Snapshots: snapshot.NewKeeper(b.blobs, "c", "adder/0"),
+		Interval: interval, Clock: stream.Wall{}, Logger: zap.NewNop(),
+		Trim: func(_ context.Context, before int64) error { b.trims = append(b.trims, before); return nil },
+	}, b.machine, func(state []byte) (*adder, error) {
+		m := b.machine()
+		var n int
+		m.position, n = binary.Varint(state)
+		m.sum, _ = binary.Varint(state[n:])
+		return m, nil
+	}, func(m *adder, _ int64) {
+		if m.position >= end {
+			cancel()
+		}
+	})
+}
+
+func (b *bench) said() string {
+	var words []string
+	for _, r := range b.log.Records("out", 0) {
+		words = append(words, string(r.Value))
+	}
+	return strings.Join(words, " ")
+}
+
+func (b *bench) committed() int64 {
+	p, ok, err := b.log.Committed(b.t.Context(), "g", "in", 0)
+	if err != nil || !ok {
+		return -1
+	}
+	return p.Offset
+}
+
+func TestGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.put(1, 2, 3)
+	if err := b.run(time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	// Case: told to stop, it keeps its state and shows its position.
+	if b.said() != "1 3 6" || b.committed() != 3 {
+		t.Fatalf("said %q, committed %d", b.said(), b.committed())
+	}
+	// Case: the next run reads only what is new.
+	b.put(4)
+	if err := b.run(time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if b.said() != "1 3 6 10" || b.committed() != 4 {
+		t.Fatalf("said %q, committed %d", b.said(), b.committed())
+	}
+	// Case: without a snapshot it reads all again and says the same again.
+	names, _ := b.blobs.List(t.Context(), "")
+	for _, n := range names {
+		_ = b.blobs.Delete(t.Context(), n)
+	}
+	b.put(5)
+	if err := b.run(time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if b.said() != "1 3 6 10 1 3 6 10 15" {
+		t.Fatalf("said %q", b.said())
+	}
+}
+
+// Nothing is kept of the state before what it said is acknowledged.
+func TestPushFirst(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.put(1, 2)
+	away := errors.New("away")
+	b.log.OnAppend = func(topic string, _ []stream.Message) error {
+		if topic == "out" {
+			return away
+		}
+		return nil
+	}
+	if err := b.run(0); !errors.Is(err, away) {
+		t.Fatal(err)
+	}
+	if names, _ := b.blobs.List(t.Context(), ""); len(names) > 0 || b.committed() != -1 {
+		t.Fatalf("kept %v, committed %d, though nothing was acknowledged", names, b.committed())
+	}
+	// Case: the snapshot is there before the position is shown, and trimming
+	// never goes beyond the oldest snapshot that is kept.
+	b.log.OnAppend = nil
+	b.log.OnCommit = func(_, _ string, _ int32, p stream.Position) error {
+		names, _ := b.blobs.List(t.Context(), "adder/0/")
+		if len(names) == 0 {
+			t.Errorf("committed %d without a snapshot", p.Offset)
+		}
+		return nil
+	}
+	if err := b.run(0); err != nil {
+		t.Fatal(err)
+	}
+	b.put(3)
+	if err := b.run(0); err != nil {
+		t.Fatal(err)
+	}
+	if b.committed() != 3 || len(b.trims) == 0 || b.trims[len(b.trims)-1] > 2 {
+		t.Errorf("committed %d, trimmed before %v", b.committed(), b.trims)
+	}
+}
+
+func TestLoss(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		damage func(b *bench)
+		words  string
+	}{
+		"the log was cut beyond the snapshot": {func(b *bench) { b.put(1, 2, 3, 4); b.log.Cut("in", 0, 3) }, "begins at offset 3"},
+		"the log's tail is gone":              {func(b *bench) { b.log.Create("in", 1) }, "ends at offset 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.put(1, 2)
+			if err := b.run(time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			c.damage(b)
+			err := b.run(time.Hour)
+			if !errors.Is(err, ErrLoss) || !strings.Contains(err.Error(), c.words) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestBadRecordStops(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.put(1)
+	if err := b.log.Append(t.Context(), "in", []stream.Message{{Value: []byte{}}}); err != nil {
+		t.Fatal(err)
+	}
+	err := b.run(time.Hour)
+	if !errors.Is(err, errBad) || !strings.Contains(err.Error(), "offset 1") {
+		t.Fatalf("%v", err)
+	}
+}
+
+// A snapshot that cannot be written costs a slower restart, nothing else.
+func TestSnapshotFails(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.blobs = full{b.blobs}
+	b.put(1, 2, 3)
+	if err := b.run(0); err != nil {
+		t.Fatal(err)
+	}
+	if b.said() != "1 3 6" || b.committed() != -1 {
+		t.Errorf("said %q, committed %d", b.said(), b.committed())
+	}
+}
+
+type full struct{ blob.Store }
+
+func (full) Put(context.Context, string, []byte) error { return errors.New("no space left on device") }

@@ -1,0 +1,10 @@
+// Package mapper is the map role: it reads clicks, has them judged by
+// mapper/rule, and hands them to the shards in sections that name their origin.
+//
+// It promises that every offset of a source reaches every shard in order and at
+// least once, and that the position of a source is committed only after every
+// shard's partition has acknowledged a section that ends there. A mapper that
+// is killed, doubled or woken as a zombie repeats sections; the shards drop them.
+//
+// One source partition is one goroutine: [Mapper.Source] is its whole life. Start there.
+package mapper

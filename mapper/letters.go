@@ -1,0 +1,87 @@
+package mapper
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/stream"
+	"github.com/clickagg/clickagg/mapper/rule"
+)
+
+// maxLetterBytes bounds a kept key and value, of which a longer one's beginning
+// is kept, and the original headers, which are left out together when longer.
+// Without it a record at the log's size limit could not be put aside.
+const maxLetterBytes = 64 << 10
+
+// letters collects the records of a section that are not handed on.
+type letters struct {
+	rejected, late []stream.Message
+}
+
+// take keeps a record that was judged rejected or late. It copies: the record
+// is a view that ends with the next read.
+func (l *letters) take(s *source, r *click.Record, v *rule.Verdict) {
+	switch v.Kind {
+	case rule.Rejected:
+		l.rejected = append(l.rejected, letter(s, r, v.Reason.String(), v.Detail, s.m.cfg.Rejected))
+	case rule.Late:
+		l.late = append(l.late, letter(s, r, "late", v.Detail, s.m.cfg.Late))
+	}
+}
+
+// unreadable lists the origin of what could not be read: one letter for all of it.
+func (l *letters) unreadable(s *source, bad *stream.Corrupt) {
+	r := click.Record{Offset: bad.Start, Append: s.m.clock.Now().UnixMilli(), Value: []byte{}}
+	detail := fmt.Sprintf("offsets %d to %d: %s", bad.Start, bad.End-1, bad.Reason)
+	l.rejected = append(l.rejected, letter(s, &r, click.BadBatch.String(), detail, s.m.cfg.Rejected))
+}
+
+func letter(s *source, r *click.Record, reason, detail string, partitions int32) stream.Message {
+	num := func(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
+	var headers []click.Header
+	if len(r.Headers.Raw) <= maxLetterBytes {
+		r.Headers.Each(func(k, v []byte) bool {
+			headers = append(headers, click.Header{Key: string(k), Value: slices.Clone(v)})
+			return true
+		})
+	}
+	headers = append(headers,
+		click.Header{Key: click.HeaderReason, Value: []byte(reason)},
+		click.Header{Key: click.HeaderDetail, Value: []byte(detail)},
+		click.Header{Key: click.HeaderTopic, Value: []byte(s.name.Topic)},
+		click.Header{Key: click.HeaderPartition, Value: num(int64(s.name.Partition))},
+		click.Header{Key: click.HeaderOffset, Value: num(r.Offset)},
+		click.Header{Key: click.HeaderIncarnation, Value: []byte(hex.EncodeToString(s.name.ID[:]))},
+		click.Header{Key: click.HeaderAppendTime, Value: num(r.Append)})
+	key, value := r.Key, r.Value
+	if max(len(key), len(value), len(r.Headers.Raw)) > maxLetterBytes {
+		headers = append(headers, click.Header{Key: click.HeaderBytes, Value: num(int64(len(value)))})
+		key, value = key[:min(len(key), maxLetterBytes)], value[:min(len(value), maxLetterBytes)]
+	}
+	return stream.Message{
+		Partition: s.name.Partition % partitions,
+		Key:       slices.Clone(key), Value: slices.Clone(value), Headers: headers,
+	}
+}
+
+// send keeps the collected records and forgets them.
+func (l *letters) send(ctx context.Context, m *Mapper) error {
+	for _, box := range [...]struct {
+		topic    string
+		messages *[]stream.Message
+	}{{m.cfg.Topics.Rejected, &l.rejected}, {m.cfg.Topics.Late, &l.late}} {
+		if len(*box.messages) == 0 {
+			continue
+		}
+		if err := m.log.Append(ctx, box.topic, *box.messages); err != nil {
+			return fmt.Errorf("write to %s: %w", box.topic, err)
+		}
+		clear(*box.messages)
+		*box.messages = (*box.messages)[:0]
+	}
+	return nil
+}

@@ -1,0 +1,230 @@
+package rule
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/clickagg/clickagg/internal/click"
+)
+
+// sectionBytes is how large a shard's section may grow; one record of the
+// shuffle topic must hold it.
+const sectionBytes = 700 << 10
+
+// Partition is the state machine over one source partition. Records go in by
+// [Partition.Add], in the order of the log; [Partition.Seal] hands out what they
+// came to. It belongs to one goroutine.
+type Partition struct {
+	cfg     Config
+	source  click.Source
+	decoder *decoder
+
+	s      State // after the last record; Next is the offset expected next
+	sealed State // at the last Seal
+	floor  int64 // greatest watermark sealed; one sent is never taken back
+
+	open, out []click.Section // by shard: being filled, and handed out by the last Seal
+	records   int             // in the open sections' range
+	bytes     int             // of the largest open section
+	live      bool
+}
+
+// NewPartition goes on where the state ends. The configuration must be valid:
+// a Size and Shards of at least 1, a TimeUnit, and a Router made for Shards.
+func NewPartition(cfg Config, src click.Source, s State) *Partition {
+	if cfg.Size < 1 || cfg.Shards < 1 || cfg.TimeUnit < Seconds || cfg.TimeUnit > Nanos {
+		panic(fmt.Sprintf("rule: windows of %d ms, %d shards, time in %v", cfg.Size, cfg.Shards, cfg.TimeUnit))
+	}
+	p := &Partition{
+		cfg: cfg, source: src, decoder: newDecoder(&cfg), s: s, sealed: s, floor: click.None,
+		open: make([]click.Section, cfg.Shards), out: make([]click.Section, cfg.Shards),
+	}
+	p.begin()
+	return p
+}
+
+// begin makes the open sections start at the next offset.
+func (p *Partition) begin() {
+	p.records, p.bytes = 0, 0
+	for i := range p.open {
+		p.open[i].Start = p.s.Next
+		p.open[i].Clicks.Reset(p.s.Next)
+	}
+}
+
+// Add judges the next record and puts a valid click into the open section of
+// its shard. It keeps no view of the record. Offsets must rise.
+func (p *Partition) Add(r *click.Record) Verdict {
+	p.reach(r.Offset)
+	p.s.Next++
+	p.s.Account.Received++
+	p.records++
+	if r.Value == nil {
+		return p.count(p.mark(r))
+	}
+	c, v := p.decode(r)
+	if v.Kind == Rejected {
+		return p.count(v)
+	}
+	if c.time > r.Append+p.cfg.MaxFuture {
+		return p.count(reject(click.Ahead, p.cfg.TimeField+": "+strconv.FormatInt(c.time-r.Append, 10)+" ms ahead of the broker's append time"))
+	}
+	p.s.Seen = p.seenAt(r.Append)
+	late := p.isLate(c.time)
+	p.s.Seen = max(p.s.Seen, min(c.time, r.Append))
+	p.s.LastAppend = max(p.s.LastAppend, r.Append)
+	p.live = p.live || r.Append-c.time <= p.cfg.Lateness
+	if late {
+		return p.count(Verdict{Kind: Late})
+	}
+	shard, id := p.cfg.Router.Route(c.ad, c.event)
+	clicks := &p.open[shard].Clicks
+	clicks.Add(&click.Routed{Offset: r.Offset, Time: c.time, ID: id, Check: click.Check(r.Value), Ad: c.ad})
+	p.bytes = max(p.bytes, clicks.Size())
+	return p.count(Verdict{Kind: Routed})
+}
+
+// reach accounts for the offsets before one that no record came from.
+func (p *Partition) reach(offset int64) {
+	if offset < p.s.Next {
+		panic(fmt.Sprintf("rule: offset %d of %v after %d", offset, p.source, p.s.Next-1))
+	}
+	p.s.Account.Skipped += offset - p.s.Next
+	p.s.Next = offset
+}
+
+// count enters a verdict into the account.
+func (p *Partition) count(v Verdict) Verdict {
+	a := &p.s.Account
+	switch v.Kind {
+	case Routed:
+		a.Routed++
+	case Late:
+		a.Late++
+	case Rejected:
+		a.Rejected[v.Reason]++
+	case Mark, Tombstone:
+		a.Marks++
+	}
+	return v
+}
+
+// decode reads a record's click or says why it is none. A panic in the decoder
+// is a defect of ours that must not cost more than this one record.
+func (p *Partition) decode(r *click.Record) (c found, v Verdict) {
+	defer func() {
+		if defect := recover(); defect != nil {
+			v = reject(click.DecoderPanic, fmt.Sprint(defect))
+		}
+	}()
+	c, ok := p.decoder.decode(r.Value, r.Headers)
+	if !ok {
+		v = p.decoder.fault.verdict()
+	}
+	return c, v
+}
+
+// mark judges a record without a value.
+func (p *Partition) mark(r *click.Record) Verdict {
+	text, ok := r.Headers.Get(click.HeaderWatermark)
+	if !ok {
+		return Verdict{Kind: Tombstone}
+	}
+	if !p.cfg.Trusted {
+		return reject(click.UntrustedMark, click.HeaderWatermark+": this topic is not among watermark.trusted_topics")
+	}
+	t, ok := parseMark(text)
+	if !ok {
+		return reject(click.BadMark, click.HeaderWatermark+": not a Unix time in milliseconds of the years 2000 to 2099")
+	}
+	p.s.Seen = max(p.seenAt(r.Append), min(t, r.Append)+p.cfg.Delay)
+	p.s.LastAppend = max(p.s.LastAppend, r.Append)
+	return Verdict{Kind: Mark}
+}
+
+// parseMark reads the decimal digits of a watermark.
+func parseMark(text []byte) (int64, bool) {
+	if n := digits(text, 0); n == 0 || n != len(text) {
+		return 0, false
+	}
+	t, ok := parseUnits(text, Millis)
+	return t, ok && t >= earliest && t < latest
+}
+
+// seenAt is the greatest event time believed at a broker's time, when all that
+// was appended before it has been read. After a silence of IdleTimeout event
+// time has moved at the pace of the broker's clock, but never past it. A
+// partition that never had a click follows that clock once its topic is live.
+//
+// It never falls as the time rises, so that what an idle partition says is
+// never ahead of what its next record is judged by.
+func (p *Partition) seenAt(now int64) int64 {
+	s := &p.s
+	if s.Seen == click.None {
+		if s.Live != click.None && now >= s.Live+p.cfg.IdleTimeout {
+			return now
+		}
+		return click.None
+	}
+	silence := now - s.LastAppend
+	if silence < p.cfg.IdleTimeout || now <= s.Seen {
+		return s.Seen
+	}
+	return s.Seen + min(silence, now-s.Seen)
+}
+
+// isLate tells whether the window of an event time had closed for good.
+func (p *Partition) isLate(t int64) bool {
+	end := t - t%p.cfg.Size + p.cfg.Size // times are after 1970: % is the floor's
+	return p.s.Seen != click.None && end+p.cfg.Lateness <= p.s.Seen-p.cfg.Delay
+}
+
+// Full tells whether the open sections are as large as they should get.
+func (p *Partition) Full() bool {
+	return p.records >= p.cfg.SectionClicks || p.bytes >= sectionBytes
+}
+
+// Seal closes the open sections, one per shard, empty ones included, and opens
+// the next. They end at next, which may lie beyond the last record by offsets
+// that hold none. The slice and all in it are valid until the next Seal.
+//
+// At is the broker's clock, passed on. When everything appended before the
+// broker's time idleAsOf has been read, the watermark may be one of an idle
+// partition; otherwise idleAsOf is [click.None]. Every record added later must
+// have an append time of at least idleAsOf. Sources is passed on.
+func (p *Partition) Seal(next, at, idleAsOf int64, sources int32) []click.Section {
+	p.reach(next)
+	seen := p.s.Seen
+	if idleAsOf != click.None {
+		seen = p.seenAt(idleAsOf)
+	}
+	if seen != click.None {
+		p.floor = max(p.floor, seen-p.cfg.Delay)
+	}
+	for i := range p.open {
+		s := &p.open[i]
+		s.Source, s.End, s.Watermark, s.At, s.Sources, s.Account = p.source, next, p.floor, at, sources, p.s.Account
+	}
+	p.open, p.out = p.out, p.open
+	p.sealed = p.s
+	p.begin()
+	return p.out
+}
+
+// State is what to commit once the sections of the last Seal are kept: the
+// state at its end. Records added since are not in it.
+func (p *Partition) State() State { return p.sealed }
+
+// SetLive says since which broker's time the topic is known to be live. The
+// earliest time told counts. It bears on a partition that never had a click,
+// from the next record and the next Seal on.
+func (p *Partition) SetLive(t int64) {
+	if p.s.Live == click.None || t < p.s.Live {
+		p.s.Live = t
+	}
+}
+
+// SawLive tells whether any click so far, since NewPartition, was live: stamped
+// not more than Lateness before it was appended. One is enough to know that the
+// topic's clicks follow the clock and are no old file.
+func (p *Partition) SawLive() bool { return p.live }

@@ -1,0 +1,16 @@
+// Package merge is the core of a reducer: it turns what the shards say of their
+// windows into results, rankings and one watermark.
+//
+// It is a state machine over one partition of the partials topic. The same
+// records at the same offsets give the same output to the byte, in every
+// process, also when a state was written to a snapshot and restored in between.
+// It knows no clock, does no IO and starts nothing: time comes in with the
+// partials, and what became due goes out where the caller asks for it.
+//
+// It promises that a partial counts once, however often the log repeats it; that
+// a partial missing from the log is found and never counted over; that a ranking
+// is exact, called final once, and changed afterwards only with a higher
+// revision; and that the accounting identity is looked at wherever it can be.
+//
+// Start reading at [Reducer.Fold], then emit, where rankings leave.
+package merge

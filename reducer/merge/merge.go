@@ -1,0 +1,201 @@
+package merge
+
+import (
+	"fmt"
+
+	"github.com/clickagg/clickagg/internal/click"
+)
+
+// Config says which reducer this is and what it keeps. Times are in milliseconds.
+type Config struct {
+	Reducer, Reducers int32 // this reducer, from 0, and how many there are
+	Top               int   // length of a ranking, at least 1
+	Lateness          int64 // how long after its end a window may still be corrected
+	Tick              int64 // least time between two emissions of provisional rankings
+}
+
+// Reducer is the state of one reducer. It is used by one goroutine.
+type Reducer struct {
+	cfg       Config
+	position  int64 // the next offset of the partials partition
+	watermark int64 // merged; None until every shard has one
+	clock     int64 // greatest At of the partials; None before the first
+	emitted   int64 // clock when provisional rankings last left; None before
+	shards    []shard
+	sources   []*source // in the order of compareSources
+	windows   []*window // in the order of key.compare
+	unranked  int64
+	broken    *Broken
+
+	out   Output
+	taken bool        // out was handed out: the next Fold begins a new one
+	rows  []click.Row // what the rankings of out hold
+	ads   []byte      // the bytes their ads are views of
+	heads []head      // scratch of rank
+}
+
+// shard is how far one shard is.
+type shard struct {
+	seq       int64 // number of its last partial; 0 when it was never heard
+	position  int64 // of the shard in the shuffle log
+	watermark int64
+}
+
+// Output is what became due.
+type Output struct {
+	Results   []click.Result  // in the order they were said
+	Rankings  []click.Ranking // at most one per window and partial
+	Watermark int64           // every window that ends at or before it is final; None while unknown
+	Advanced  bool            // Watermark rose
+}
+
+// Gap is the error of a proven loss: the log holds partial Got of a shard where
+// Want should be. The partials between them are gone, so what follows would be
+// merged over wrong counts.
+type Gap struct {
+	Shard     int32
+	Want, Got int64
+}
+
+func (g *Gap) Error() string {
+	return fmt.Sprintf("shard %d: partial %d follows where %d was expected: the log has lost what lies between; "+
+		"counting on would give wrong results, so recount from the raw clicks", g.Shard, g.Got, g.Want)
+}
+
+// New makes the reducer that has read nothing: its position is 0.
+func New(cfg Config) *Reducer {
+	return &Reducer{cfg: cfg, watermark: click.None, clock: click.None, emitted: click.None, taken: true}
+}
+
+// Position is the offset of the partials partition to fold next.
+func (r *Reducer) Position() int64 { return r.position }
+
+// Fold takes one record of the partials partition. Offsets rise; some may be
+// missing, as control records are. It copies what it keeps of p, but the ads of
+// [Output.Results] are views into the record p was parsed from. A shard's
+// partial that was taken before is passed over: it is a repeat, or the same
+// words from a hot standby.
+//
+// An error is a [Gap], or it wraps [click.ErrWire] when no shard can have
+// written the partial, or says that the number of shards changed. It changes
+// nothing, and the reducer cannot go on.
+func (r *Reducer) Fold(offset int64, p *click.Partial) error {
+	if offset < r.position {
+		panic(fmt.Sprintf("merge: offset %d was folded before, position is %d", offset, r.position))
+	}
+	if err := r.check(p); err != nil {
+		return err
+	}
+	if r.taken {
+		r.begin()
+	}
+	r.position = offset + 1
+	if r.shards == nil {
+		r.shards = make([]shard, p.Shards)
+		for i := range r.shards {
+			r.shards[i].watermark = click.None
+		}
+	}
+	s := &r.shards[p.Shard]
+	if p.Seq <= s.seq {
+		return nil
+	}
+	s.seq, s.position = p.Seq, p.Position
+	r.clock = max(r.clock, p.At)
+	for i := range p.Windows {
+		r.take(p.Shard, &p.Windows[i])
+	}
+	if p.Last {
+		s.watermark = p.Watermark
+		for i := range p.Sources {
+			r.account(p.Shard, &p.Sources[i])
+		}
+		r.advance()
+	}
+	r.emit()
+	return nil
+}
+
+// check refuses a partial that cannot be taken, before anything is changed.
+func (r *Reducer) check(p *click.Partial) error {
+	if p.Shard < 0 || p.Shard >= p.Shards || p.Seq < 1 {
+		return fmt.Errorf("partial %d of shard %d of %d: %w", p.Seq, p.Shard, p.Shards, click.ErrWire)
+	}
+	if r.shards != nil && len(r.shards) != int(p.Shards) {
+		return fmt.Errorf("partial %d of shard %d: it speaks of %d shards, earlier ones of %d; "+
+			"the number of shards cannot change: set aggregator.shards back", p.Seq, p.Shard, p.Shards, len(r.shards))
+	}
+	want := int64(1)
+	if r.shards != nil {
+		want = r.shards[p.Shard].seq + 1
+	}
+	if p.Seq > want {
+		return &Gap{Shard: p.Shard, Want: want, Got: p.Seq}
+	}
+	for i := range p.Windows {
+		w := &p.Windows[i]
+		if !(key{start: w.Start, size: w.Size}).valid() || !ordered(w.Top) {
+			return fmt.Errorf("partial %d of shard %d: window %d: %w", p.Seq, p.Shard, w.Start, click.ErrWire)
+		}
+	}
+	return nil
+}
+
+// take folds what a shard says of one window. An ad lives in one shard, so the
+// shard's count of an ad is the result.
+func (r *Reducer) take(shard int32, w *click.WindowPart) {
+	for i := range w.Rows {
+		r.out.Results = append(r.out.Results, click.Result{
+			Ad: w.Rows[i].Ad, Start: w.Start, Size: w.Size, Filter: w.Filter,
+			Count: w.Rows[i].Count, Revision: w.Revision, State: w.State, Version: r.position,
+		})
+	}
+	if len(w.Top) == 0 {
+		return // rows that did not fit beside the list, which follows; or a window without clicks
+	}
+	if k := (key{start: w.Start, size: w.Size, filter: w.Filter}); k.end()+r.cfg.Lateness > r.watermark {
+		r.window(k).take(shard, w, r.cfg.Top)
+	} else {
+		// Its lists were let go. A ranking of this shard's alone would be wrong, so
+		// there is none; a shard that keeps the lateness never comes here.
+		r.unranked++
+	}
+}
+
+// advance raises the watermark to the least of all shards'. A shard may fall
+// back, when a source is added; what was called final stays so.
+func (r *Reducer) advance() {
+	least := r.shards[0].watermark
+	for i := range r.shards {
+		least = min(least, r.shards[i].watermark) // None is the least of all
+	}
+	if least > r.watermark {
+		r.watermark = least
+		r.out.Advanced = true
+	}
+}
+
+// Out returns what became due in the calls of Fold since the last Out. It is
+// valid until the next Fold or Out, and only as long as the folded records'
+// bytes are. When it has been pushed, the state may be kept as a snapshot.
+func (r *Reducer) Out() *Output {
+	if r.taken {
+		r.begin()
+	}
+	r.taken = true
+	r.out.Watermark = r.watermark
+	return &r.out
+}
+
+// begin empties the output and keeps its memory.
+func (r *Reducer) begin() {
+	clear(r.out.Results) // they hold on to records
+	r.out = Output{Results: r.out.Results[:0], Rankings: r.out.Rankings[:0]}
+	r.rows, r.ads = r.rows[:0], r.ads[:0]
+	r.taken = false
+}
+
+// pending tells whether something became due that Out has not handed out.
+func (r *Reducer) pending() bool {
+	return !r.taken && (len(r.out.Results) > 0 || len(r.out.Rankings) > 0 || r.out.Advanced)
+}

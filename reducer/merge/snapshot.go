@@ -1,0 +1,190 @@
+package merge
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/clickagg/clickagg/internal/click"
+)
+
+const snapshotVersion = 1
+
+// AppendSnapshot encodes the state after b; equal states are equal bytes. What
+// is due must have been taken with [Reducer.Out] before, or it would be lost.
+//
+// Layout, version 1, in the terms of package click:
+//
+//	byte    version = 1
+//	uvarint Reducer, Reducers, position
+//	time    watermark, clock, time of the last provisional rankings
+//	uvarint unranked
+//	uvarint number of shards, each: uvarint Seq, Position, time Watermark
+//	uvarint number of sources, each: progress with an empty tally,
+//	          uvarint number of shards, each: uvarint shard, High, counted, duplicate, conflict, crowded, stale
+//	uvarint 0, or where the identity broke: index of the source + 1, uvarint High, Offset
+//	uvarint number of windows, each: uvarint length + filter, varint Start, uvarint Size,
+//	          byte State, uvarint Revision, byte changed,
+//	          uvarint number of shards, each: uvarint shard, Clicks, Ads, rows
+func (r *Reducer) AppendSnapshot(b []byte) []byte {
+	if r.pending() {
+		panic("merge: snapshot before what is due was taken")
+	}
+	b = append(b, snapshotVersion)
+	b = appendTotals(b, int64(r.cfg.Reducer), int64(r.cfg.Reducers), r.position)
+	for _, ms := range [...]int64{r.watermark, r.clock, r.emitted} {
+		b = click.AppendTime(b, ms)
+	}
+	b = appendTotals(b, r.unranked, int64(len(r.shards)))
+	for _, s := range r.shards {
+		b = click.AppendTime(appendTotals(b, s.seq, s.position), s.watermark)
+	}
+	b = r.appendSources(b)
+	b = appendTotals(b, int64(len(r.windows)))
+	for _, w := range r.windows {
+		b = w.append(b)
+	}
+	return b
+}
+
+func appendTotals(b []byte, totals ...int64) []byte {
+	for _, v := range totals {
+		b = click.AppendTotal(b, v)
+	}
+	return b
+}
+
+func (r *Reducer) appendSources(b []byte) []byte {
+	broken := 0
+	b = appendTotals(b, int64(len(r.sources)))
+	for i, s := range r.sources {
+		b = click.AppendProgress(b, &click.Progress{Source: s.name, High: s.high, Watermark: s.watermark, Account: s.account})
+		b = appendTotals(b, int64(len(s.seats)))
+		for _, e := range s.seats {
+			t := &e.tally
+			b = appendTotals(b, int64(e.shard), e.high, t.Counted, t.Duplicate, t.Conflict, t.Crowded, t.Stale)
+		}
+		if r.broken != nil && r.broken.Source == s.name {
+			broken = i + 1
+		}
+	}
+	if broken == 0 {
+		return append(b, 0)
+	}
+	return appendTotals(b, int64(broken), r.broken.High, r.broken.Offset)
+}
+
+func (w *window) append(b []byte) []byte {
+	b = click.AppendBytes(b, w.filter)
+	b = binary.AppendVarint(b, w.start)
+	b = appendTotals(b, w.size)
+	b = append(b, byte(w.state))
+	b = appendTotals(b, w.revision)
+	if w.changed {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
+	b = appendTotals(b, int64(len(w.parts)))
+	for i := range w.parts {
+		p := &w.parts[i]
+		b = click.AppendRows(appendTotals(b, int64(p.shard), p.clicks, p.ads), p.list)
+	}
+	return b
+}
+
+// Restore makes the reducer that wrote a snapshot. Folding the log from its
+// [Reducer.Position] gives what the writer would have given. Top, Lateness and
+// Tick may be others than the writer's. The state holds no view into b.
+//
+// An error wraps [click.ErrWire], or says that the snapshot is another
+// reducer's; the log can then be read from an older snapshot or from its start.
+func Restore(cfg Config, b []byte) (*Reducer, error) {
+	d := click.NewDecoder(b)
+	if err := d.Version(snapshotVersion, "reducer snapshot"); err != nil {
+		return nil, err
+	}
+	reducer, reducers := d.Total(), d.Total()
+	if !d.Bad() && (reducer != int64(cfg.Reducer) || reducers != int64(cfg.Reducers)) {
+		return nil, fmt.Errorf("reducer snapshot: it is of reducer %d of %d, this is %d of %d: "+
+			"the number of reducers cannot change: set reducer.partitions back",
+			reducer, reducers, cfg.Reducer, cfg.Reducers)
+	}
+	r := New(cfg)
+	r.position = d.Total()
+	r.watermark, r.clock, r.emitted = d.Time(), d.Time(), d.Time()
+	r.unranked = d.Total()
+	for range d.Count(3) {
+		r.shards = append(r.shards, shard{seq: d.Total(), position: d.Total(), watermark: d.Time()})
+	}
+	r.decodeSources(&d)
+	for range d.Count(10) {
+		w := decodeWindow(&d, len(r.shards))
+		if n := len(r.windows); n > 0 && r.windows[n-1].compare(w.key) >= 0 {
+			d.Fail()
+		}
+		r.windows = append(r.windows, w)
+	}
+	if err := d.End("reducer snapshot"); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Reducer) decodeSources(d *click.Decoder) {
+	for range d.Count(30) {
+		var g click.Progress
+		d.Progress(&g)
+		s := &source{name: g.Source, high: g.High, watermark: g.Watermark, account: g.Account}
+		if n := len(r.sources); g.Tally != (click.Tally{}) || n > 0 && compareSources(r.sources[n-1].name, s.name) >= 0 {
+			d.Fail()
+		}
+		last := int32(-1)
+		for range d.Count(7) {
+			e := seat{shard: decodeShard(d, last, len(r.shards)), high: d.Total()}
+			t := &e.tally
+			for _, v := range [...]*int64{&t.Counted, &t.Duplicate, &t.Conflict, &t.Crowded, &t.Stale} {
+				*v = d.Total()
+			}
+			s.seats = append(s.seats, e)
+			last = e.shard
+		}
+		r.sources = append(r.sources, s)
+	}
+	switch i := d.Uint(); {
+	case i > uint64(len(r.sources)):
+		d.Fail()
+	case i > 0:
+		r.broken = &Broken{Source: r.sources[i-1].name, High: d.Total(), Offset: d.Total()}
+	}
+}
+
+func decodeWindow(d *click.Decoder, shards int) *window {
+	w := &window{key: key{filter: d.Text(click.FilterAll), start: d.Int(), size: d.Total()}}
+	w.state, w.revision, w.changed = d.State(), d.Total(), d.Flag()
+	if !w.valid() {
+		d.Fail()
+	}
+	last := int32(-1)
+	var rows []click.Row
+	for range d.Count(4) {
+		p := part{shard: decodeShard(d, last, shards), clicks: d.Total(), ads: d.Total()}
+		rows = d.Rows(rows)
+		if len(rows) == 0 || !ordered(rows) {
+			d.Fail()
+		}
+		p.list, p.bytes = copyRows(nil, nil, rows)
+		w.parts = append(w.parts, p)
+		last = p.shard
+	}
+	return w
+}
+
+// decodeShard reads the number of a shard that follows last.
+func decodeShard(d *click.Decoder, last int32, shards int) int32 {
+	n := d.Uint()
+	if n >= uint64(shards) || int64(n) <= int64(last) {
+		d.Fail()
+		return last
+	}
+	return int32(n)
+}

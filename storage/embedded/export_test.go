@@ -1,0 +1,24 @@
+package embedded
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"go.uber.org/zap"
+)
+
+// SetFormat writes another format into a closed store.
+func SetFormat(t *testing.T, dir, format string) {
+	t.Helper()
+	db, err := pebble.Open(dir, engine(Options{}.withDefaults(), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Set([]byte{kindFormat}, []byte(format), pebble.Sync), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Quiet is a logger for an engine without a store.
+func Quiet() pebble.Logger { return log{zap.NewNop().Sugar()} }

@@ -1,0 +1,11 @@
+// Package writer is the stage that carries results and ranked lists into the
+// store.
+//
+// It promises to store everything it reads before it remembers how far it read,
+// and to skip nothing: while the store is away it waits, and a record that it
+// cannot read stops it. A crash or a second writer on the same partition only
+// repeats work, because the store keeps the greatest version whatever comes twice.
+//
+// One goroutine per partition, no locks; the goroutine is the caller's. Start
+// reading at [part.step].
+package writer

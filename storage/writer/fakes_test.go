@@ -1,0 +1,208 @@
+package writer
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/stream"
+	"github.com/clickagg/clickagg/storage"
+)
+
+var topics = click.TopicsOf("test")
+
+// world is one partition in memory, the store behind it, and a diary of what
+// happened in which order. When the log is read to its end the run is told to
+// stop, so that everything happens in the test's own goroutine.
+type world struct {
+	stream.Log
+	storage.Store
+	t       *testing.T
+	topic   stream.Topic
+	first   int64 // offset of the log's start
+	records []click.Record
+	at      *stream.Position
+	reads   []int // sizes of the next batches; 3 when used up
+	now     time.Time
+	diary   []string
+	stop    context.CancelFunc
+	metrics *Metrics
+
+	applied map[string]click.Result
+	lists   map[int64]click.Ranking
+	marks   []storage.Mark
+	rows    []int // of each Apply
+	// refuse, if set, says what Apply returns; it applies the batch when told to.
+	refuse    func() (err error, applied bool)
+	commitErr error
+	slept     func(time.Duration)
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{
+		t: t, topic: stream.Topic{Name: topics.Results, ID: click.TopicID{1, 2}, Partitions: 3},
+		now: time.Unix(1_700_000_000, 0), metrics: NewMetrics(nil),
+		applied: map[string]click.Result{}, lists: map[int64]click.Ranking{},
+	}
+}
+
+const mine = 2 // the partition under test
+
+func (w *world) config() Config {
+	return Config{Group: "g", Topics: topics, MaxRows: 100, CommitInterval: time.Second}
+}
+
+// run consumes the results topic to its end.
+func (w *world) run(cfg Config) error {
+	ctx, stop := context.WithCancel(w.t.Context())
+	defer stop()
+	w.stop = stop
+	return New(w, w, cfg, clock{w}, w.metrics, zap.NewNop()).Results(ctx, mine)
+}
+
+func (w *world) say(format string, args ...any) {
+	w.diary = append(w.diary, fmt.Sprintf(format, args...))
+}
+
+func (w *world) add(key, value []byte, headers ...click.Header) {
+	w.records = append(w.records, click.Record{
+		Offset: w.first + int64(len(w.records)), Key: key, Value: value, Headers: click.MakeHeaders(headers),
+	})
+}
+
+func (w *world) result(ad string, start, count, version int64) {
+	r := click.Result{
+		Ad: []byte(ad), Start: start, Size: 60_000, Filter: click.FilterAll,
+		Count: count, Revision: 1, State: click.Provisional, Version: version,
+	}
+	w.add(r.Ad, r.AppendJSON(nil))
+}
+
+func (w *world) mark(watermark int64, reducer string) {
+	w.add(nil, nil,
+		click.Header{Key: click.HeaderWatermark, Value: strconv.AppendInt(nil, watermark, 10)},
+		click.Header{Key: click.HeaderReducer, Value: []byte(reducer)})
+}
+
+// Topic implements stream.Log.
+func (w *world) Topic(_ context.Context, name string) (stream.Topic, error) {
+	if name != w.topic.Name {
+		return stream.Topic{}, stream.ErrNoTopic
+	}
+	return w.topic, nil
+}
+
+// Bounds implements stream.Log.
+func (w *world) Bounds(context.Context, string, int32) (start, end int64, err error) {
+	return w.first, w.first + int64(len(w.records)), nil
+}
+
+// Committed implements stream.Log.
+func (w *world) Committed(context.Context, string, string, int32) (stream.Position, bool, error) {
+	if w.at == nil {
+		return stream.Position{}, false, nil
+	}
+	return *w.at, true, nil
+}
+
+// Commit implements stream.Log.
+func (w *world) Commit(ctx context.Context, group, topic string, partition int32, at stream.Position) error {
+	if ctx.Err() != nil || group != "g" || topic != w.topic.Name || partition != mine {
+		w.t.Errorf("commit for %s of %s/%d, context %v", group, topic, partition, ctx.Err())
+	}
+	if w.commitErr != nil {
+		return w.commitErr
+	}
+	w.say("commit %d", at.Offset)
+	w.at = &at
+	return nil
+}
+
+// Open implements stream.Log.
+func (w *world) Open(_ context.Context, _ string, _ int32, offset int64) (stream.Reader, error) {
+	w.say("open %d", offset)
+	return &reader{w, offset}, nil
+}
+
+type reader struct {
+	w    *world
+	next int64
+}
+
+// Read implements stream.Reader. It overwrites what it handed out before.
+func (r *reader) Read(ctx context.Context, wait time.Duration) (*stream.Batch, error) {
+	w := r.w
+	left := w.records[r.next-w.first:]
+	end := w.first + int64(len(w.records))
+	if len(left) == 0 {
+		w.stop()
+		w.now = w.now.Add(wait)
+		return &stream.Batch{Next: r.next, End: end}, nil
+	}
+	n := 3
+	if len(w.reads) > 0 {
+		n, w.reads = w.reads[0], w.reads[1:]
+	}
+	n = min(n, len(left))
+	w.now = w.now.Add(400 * time.Millisecond)
+	r.next += int64(n)
+	return &stream.Batch{Records: left[:n], Next: r.next, End: end}, nil
+}
+
+// Close implements stream.Reader.
+func (r *reader) Close() error { r.w.say("close"); return nil }
+
+// Close belongs to both the log and the store; the writer closes neither.
+func (w *world) Close() error { w.t.Error("closed"); return nil }
+
+// Apply implements storage.Store.
+func (w *world) Apply(_ context.Context, b *storage.Batch) error {
+	var err error
+	apply := true
+	if w.refuse != nil {
+		err, apply = w.refuse()
+	}
+	if apply {
+		for _, r := range b.Results {
+			k := fmt.Sprintf("%s %d %s", r.Ad, r.Start, r.Filter)
+			if r.Version > w.applied[k].Version {
+				r.Ad = append([]byte{}, r.Ad...)
+				w.applied[k] = r
+			}
+		}
+		for _, r := range b.Rankings {
+			if r.Version > w.lists[r.Start].Version {
+				w.lists[r.Start] = r
+			}
+		}
+		w.marks = append(w.marks, b.Marks...)
+		w.rows = append(w.rows, len(b.Results)+len(b.Rankings)+len(b.Marks))
+	}
+	if err != nil {
+		w.say("refuse")
+		return err
+	}
+	w.say("apply")
+	return nil
+}
+
+// clock is the world's time.
+type clock struct{ w *world }
+
+// Now implements stream.Clock.
+func (c clock) Now() time.Time { return c.w.now }
+
+// Sleep implements stream.Clock.
+func (c clock) Sleep(ctx context.Context, d time.Duration) error {
+	c.w.say("sleep %v", d)
+	c.w.now = c.w.now.Add(d)
+	if c.w.slept != nil {
+		c.w.slept(d)
+	}
+	return ctx.Err()
+}
