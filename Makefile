@@ -36,7 +36,7 @@ unit: go-installed ## unit, property and contract tests, the simulation, the rac
 	$(GO) test -shuffle=on ./internal/sim
 
 e2e: build ## the real binary as a user runs it, killed and restarted
-	CLICKAGG_BINARY=$(abspath $(BIN)) $(GO) test -count=1 -timeout 30m ./internal/e2e/...
+	E2E_BINARY=$(abspath $(BIN)) $(GO) test -count=1 -timeout 30m ./internal/e2e/...
 
 sim: go-installed ## the simulation: make sim SEEDS=20000; one history again: make sim SEEDS=1 SEED=n
 	$(GO) test -count=1 -timeout 0 ./internal/sim -run Promises -v -seeds $(SEEDS) -seed $(SEED)

@@ -68,7 +68,7 @@ var production = Config{
 }
 
 // BenchmarkFold measures a shard with a steady number of ids, in sections of
-// 5,000 clicks, at three sizes of the table.
+// 5,000 clicks, at two sizes of the table.
 func BenchmarkFold(b *testing.B) {
 	for _, perMin := range []int64{60_000, 400_000} {
 		b.Run(fmt.Sprintf("ids=%dk", perMin*16/1000), func(b *testing.B) {

@@ -33,14 +33,6 @@ func (c *counts) touch(h uint64) uint64 {
 	return c.index[int(uint32(h))&(len(c.index)-1)]
 }
 
-// touchEntry loads the entry that add will likely count in.
-func (c *counts) touchEntry(h uint64) uint64 {
-	if v := uint32(c.touch(h)); v != 0 {
-		return uint64(c.entries[v-1].count)
-	}
-	return 0
-}
-
 // add counts a click of an ad. It returns false, and counts nothing, when the
 // ad is new and there is no room for it.
 func (c *counts) add(h uint64, ad []byte, limit int) bool {

@@ -316,7 +316,7 @@ func TestShardIsTheSlowObviousOne(t *testing.T) {
 				want = p.Append(want)
 			}
 			if !bytes.Equal(got, want) {
-				t.Fatalf("seed %d, record %d: shard says\n%s\nmodel says\n%s", seed, i, describe(t, got), describe(t, want))
+				t.Fatalf("seed %d, record %d: shard says\n%q\nmodel says\n%q", seed, i, got, want)
 			}
 			if got, want := fmt.Sprint(s.Refused()), fmt.Sprint(m.refused); got != want {
 				t.Fatalf("seed %d, record %d: refused %v, want %v", seed, i, got, want)
@@ -324,10 +324,6 @@ func TestShardIsTheSlowObviousOne(t *testing.T) {
 			m.out, m.refused = nil, nil
 		}
 	}
-}
-
-func describe(t *testing.T, b []byte) string {
-	return fmt.Sprintf("%q", b)
 }
 
 func TestRestoreAtEveryCut(t *testing.T) {

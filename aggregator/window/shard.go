@@ -54,11 +54,11 @@ type Shard struct {
 	clock     int64            // the greatest At so far
 	emitted   int64            // the clock at the last emission; click.None before the first
 
-	windows   []*window // ascending; from the oldest that has a remembered id
-	recent    [8]*window
-	gone      int64 // windows below this number were let go of; never falls
-	forgotten int64 // and the ids of those below this one; never falls
-	held      int64 // identities remembered, not counting forgotten ones
+	windows   []*window  // ascending; from the oldest that has a remembered id
+	recent    [8]*window // some of them, by number, to find them at once
+	gone      int64      // windows below this number were let go of; never falls
+	forgotten int64      // and the ids of those below this one; never falls
+	held      int64      // identities remembered, not counting forgotten ones
 	ids       ids
 	seed      uint64 // of the ads' hash: the first counted click's identity, 0 before it
 

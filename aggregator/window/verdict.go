@@ -59,9 +59,9 @@ type pending struct {
 }
 
 // judge gives every click at or above the source's high a verdict, and returns
-// how many there were. Clicks go through in blocks: first all places that the
-// block needs in memory are touched, which the processor does side by side, then
-// the verdicts are given one by one.
+// how many there were. Clicks go through in blocks: first the places that the
+// block needs are computed and touched, which the processor does side by side,
+// then the verdicts are given one by one.
 func (s *Shard) judge(src *click.Progress, clicks click.Clicks) int {
 	total := 0
 	for {
@@ -97,17 +97,16 @@ func (s *Shard) judge(src *click.Progress, clicks click.Clicks) int {
 	}
 }
 
-// touch computes where a block's clicks belong and loads what lies there, in
-// passes: each loads for all clicks what the pass before led to. The sum is kept
-// only so that the loads are made. What it finds is not used: the tables may
-// change between here and the verdict.
+// touch computes where a block's clicks belong and loads what lies there of the
+// ads; the sum is kept only so that the loads are made. What it finds is not
+// used: the tables may change between here and the verdict. (Loading the ids'
+// places too made no difference that could be measured.)
 func (s *Shard) touch(block []pending) {
 	sum := s.touched
 	var start, number int64
 	for i := range block {
 		p := &block[i]
 		p.hash = hashID(p.ID)
-		sum += s.ids.touch(p.hash)
 		if p.Time < start || p.Time-start >= s.cfg.Size {
 			number = p.Time / s.cfg.Size
 			start = number * s.cfg.Size
@@ -117,15 +116,8 @@ func (s *Shard) touch(block []pending) {
 	}
 	for i := range block {
 		p := &block[i]
-		sum += s.ids.touchSlot(p.hash)
 		if w := s.recent[p.number%uint32(len(s.recent))]; w != nil && w.number == p.number {
 			sum += w.ads.touch(p.adHash)
-		}
-	}
-	for i := range block {
-		p := &block[i]
-		if w := s.recent[p.number%uint32(len(s.recent))]; w != nil && w.number == p.number {
-			sum += w.ads.touchEntry(p.adHash)
 		}
 	}
 	s.touched = sum

@@ -21,7 +21,7 @@ import (
 	"github.com/clickagg/clickagg/internal/stream/kafka"
 )
 
-// binary is the clickagg under test: CLICKAGG_BINARY, or one built for this run.
+// binary is the clickagg under test: E2E_BINARY, or one built for this run.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) int {
-	binary = os.Getenv("CLICKAGG_BINARY")
+	binary = os.Getenv("E2E_BINARY")
 	if binary == "" {
 		dir, err := os.MkdirTemp("", "clickagg-e2e-")
 		if err != nil {
@@ -116,6 +116,12 @@ func (s *server) start() {
 func (s *server) ready(ctx context.Context) {
 	s.t.Helper()
 	s.eventually(ctx, "ready", func() error {
+		select {
+		case err := <-s.ended:
+			s.cmd = nil
+			s.t.Fatalf("the process ended before it was ready: %v", err)
+		default:
+		}
 		r, err := s.client.Ready(ctx)
 		if err == nil && !r.Ready {
 			err = fmt.Errorf("%+v", r.NotReady)

@@ -69,14 +69,12 @@ func (f *feeder) read(ctx context.Context) error {
 	}
 	for {
 		value, line, err := from.next()
-		var bad *fault
-		switch {
-		case errors.As(err, &bad):
-			f.refuse(bad)
-		case err != nil:
-			return errors.Join(notEnd(err, lines.number), f.hand(ctx))
-		default:
+		if err == nil {
 			f.judge(value, line)
+		} else if bad, ok := errors.AsType[*fault](err); ok {
+			f.refuse(bad)
+		} else {
+			return errors.Join(notEnd(err, lines.number), f.hand(ctx))
 		}
 		if f.batch.full(f.size) || f.batch.bad >= int64(f.size) {
 			if err := f.hand(ctx); err != nil {

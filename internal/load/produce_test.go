@@ -260,6 +260,38 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestFinishOfDisorder: the mark is that of the newest click, wherever it lies.
+func TestFinishOfDisorder(t *testing.T) {
+	t.Parallel()
+	for at := range 5 {
+		var content strings.Builder
+		for i := range 5 {
+			id := i
+			if i == at {
+				id = 59_999 // still in the minute of the others
+			}
+			content.WriteString(line(id) + "\n")
+		}
+		var log memLog
+		r, err := Produce(t.Context(), &log, ProduceOptions{
+			Topic: "clicks", File: write(t, "x", content.String()), Check: naive, Batch: 2, Finish: true,
+		})
+		if mark := finishOf(t, &log); err != nil || r.Greatest != 1574553659999 || mark != "1574553660000" {
+			t.Errorf("newest at %d: %+v, mark %s, %v", at, r, mark, err)
+		}
+	}
+}
+
+// TestNothingToFinish: without a click there is no time to promise.
+func TestNothingToFinish(t *testing.T) {
+	t.Parallel()
+	var log memLog
+	r, err := Produce(t.Context(), &log, ProduceOptions{Topic: "clicks", File: write(t, "x", "bad\n"), Check: naive, Finish: true})
+	if err != nil || r.Bad != 1 || log.appends != 0 || r.Watermark != click.None {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // TestCancel: an append that has begun is finished and reported; nothing follows.
 func TestCancel(t *testing.T) {
 	t.Parallel()

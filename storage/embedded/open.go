@@ -140,6 +140,9 @@ func (s *Store) empty() (bool, error) {
 	return !some, it.Close()
 }
 
+// tables of rows not yet in files: one is filled while the other is written.
+const tables = 2
+
 // engine is how the engine is set up. The format of its files is named, so that
 // a new version of the engine does not change it by itself; it is one that tells
 // damage within the log from the end of the log.
@@ -152,10 +155,10 @@ func engine(opts Options, lock *pebble.Lock) *pebble.Options {
 		FormatMajorVersion: pebble.FormatValueSeparation,
 		Lock:               lock,
 		Merger:             merger,
-		CacheSize:          opts.CacheBytes,
-		MemTableSize:       opts.MemTableBytes,
-		// One table is filled while the other is written to a file.
-		MemTableStopWritesThreshold: 2,
+		// The engine takes the tables' memory out of the cache's.
+		CacheSize:                   opts.CacheBytes + tables*int64(opts.MemTableBytes),
+		MemTableSize:                opts.MemTableBytes,
+		MemTableStopWritesThreshold: tables,
 		MaxOpenFiles:                256,
 		Logger:                      log{logger},
 		EventListener: &pebble.EventListener{

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"syscall"
@@ -37,7 +38,8 @@ type Config struct {
 	// retention.ms goes before it.
 	Retention time.Duration
 	// SegmentBytes is the size of the files a partition's log is kept in; what is
-	// freed is freed by the file. 16 MiB by default.
+	// freed is freed by the file, and a start holds one file of each partition in
+	// memory. 8 MiB by default.
 	SegmentBytes int
 
 	// Topics are made if they do not exist.
@@ -64,9 +66,13 @@ type Broker struct {
 	stop    context.CancelFunc
 	work    sync.WaitGroup
 	closing sync.Once
+
+	// The engine never answers a question that comes after its end.
+	asking sync.RWMutex
+	ended  bool
 }
 
-const segmentBytesDefault = 16 << 20
+const segmentBytesDefault = 8 << 20
 
 // Start opens the log in cfg.Dir, repairs what a crash left behind, and listens.
 func Start(ctx context.Context, cfg Config, log *zap.Logger) (_ *Broker, err error) {
@@ -98,7 +104,7 @@ func Start(ctx context.Context, cfg Config, log *zap.Logger) (_ *Broker, err err
 		b.durable = newDurable(cfg.Dir, b.end, b.segmentBytes, b.log)
 		ln.durable = b.durable
 	}
-	if b.cluster, err = kfake.NewCluster(b.options(ln)...); err != nil {
+	if err := b.load(ln); err != nil {
 		ln.Close()
 		return nil, fmt.Errorf("embedded broker: open the log in %s: %w", cfg.Dir, err)
 	}
@@ -118,29 +124,74 @@ func Start(ctx context.Context, cfg Config, log *zap.Logger) (_ *Broker, err err
 	return b, nil
 }
 
-// end is the offset after the last record the engine has written to a partition.
-func (b *Broker) end(p place) (int64, bool) {
-	in := b.cluster.PartitionInfo(p.topic, p.partition)
-	if in == nil {
-		return 0, false
+// load starts the engine on what lies in the directory.
+func (b *Broker) load(ln net.Listener) (err error) {
+	if err := repair(b.cfg.Dir); err != nil {
+		return err
 	}
-	return in.HighWatermark, true
+	// The engine reads a file of every partition at once and drops it again; at
+	// the usual pace of collection that is twice the memory.
+	defer debug.SetGCPercent(debug.SetGCPercent(20))
+	b.cluster, err = kfake.NewCluster(b.options(ln)...)
+	return err
 }
 
-func (b *Broker) topicName(id [16]byte) string {
-	if in := b.cluster.TopicIDInfo(id); in != nil {
-		return in.Topic
+// ask asks the engine something, unless it has ended.
+func (b *Broker) ask(question func(*kfake.Cluster)) error {
+	b.asking.RLock()
+	defer b.asking.RUnlock()
+	if b.ended {
+		return fmt.Errorf("the broker is closed: %w", net.ErrClosed)
 	}
-	return ""
+	question(b.cluster)
+	return nil
 }
 
-func (b *Broker) segmentBytes(topic string) int64 {
-	if in := b.cluster.TopicInfo(topic); in != nil && in.Configs["segment.bytes"] != nil {
-		if n, err := strconv.ParseInt(*in.Configs["segment.bytes"], 10, 64); err == nil {
+// end is the offset after the last record the engine has written to a
+// partition, -1 when there is no such partition.
+func (b *Broker) end(p place) (end int64, err error) {
+	end = -1
+	err = b.ask(func(c *kfake.Cluster) {
+		if in := c.PartitionInfo(p.topic, p.partition); in != nil {
+			end = in.HighWatermark
+		}
+	})
+	return end, err
+}
+
+// topicName is the name of a topic, empty when there is none.
+func (b *Broker) topicName(id [16]byte) (name string, err error) {
+	err = b.ask(func(c *kfake.Cluster) {
+		if in := c.TopicIDInfo(id); in != nil {
+			name = in.Topic
+		}
+	})
+	return name, err
+}
+
+// configs are a topic's own settings; ok is false when there is no such topic.
+func (b *Broker) configs(topic string) (configs map[string]*string, ok bool) {
+	err := b.ask(func(c *kfake.Cluster) {
+		if in := c.TopicInfo(topic); in != nil {
+			configs, ok = in.Configs, true
+		}
+	})
+	return configs, ok && err == nil
+}
+
+// number is a setting that is a number.
+func number(configs map[string]*string, name string, otherwise int64) int64 {
+	if v := configs[name]; v != nil {
+		if n, err := strconv.ParseInt(*v, 10, 64); err == nil {
 			return n
 		}
 	}
-	return int64(b.cfg.SegmentBytes)
+	return otherwise
+}
+
+func (b *Broker) segmentBytes(topic string) int64 {
+	configs, _ := b.configs(topic)
+	return number(configs, "segment.bytes", int64(b.cfg.SegmentBytes))
 }
 
 func (b *Broker) options(ln net.Listener) []kfake.Opt {
@@ -148,8 +199,8 @@ func (b *Broker) options(ln net.Listener) []kfake.Opt {
 		kfake.NumBrokers(1),
 		kfake.ClusterID("clickagg-embedded"),
 		kfake.DataDir(b.cfg.Dir),
-		kfake.ListenFn(func(string, string) (net.Listener, error) { return ln, nil }),
 		kfake.WithLogger(logger{b.log}),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return ln, nil }),
 		kfake.BrokerConfigs(map[string]string{
 			// Expiry is this room's (retention.go): the engine's may take a
 			// partition's last records, and a partition that is empty when the
@@ -194,8 +245,9 @@ func (b *Broker) Addr() string { return b.addr }
 
 // CreateTopic makes a topic, or leaves one that exists as it is.
 func (b *Broker) CreateTopic(t Topic) error {
-	err := b.cluster.CreateTopic(t.Name, t.Partitions, t.Configs)
-	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+	var failed error
+	err := b.ask(func(c *kfake.Cluster) { failed = c.CreateTopic(t.Name, t.Partitions, t.Configs) })
+	if err = errors.Join(err, failed); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return fmt.Errorf("embedded broker: create topic %s: %w", t.Name, err)
 	}
 	return nil
@@ -203,7 +255,9 @@ func (b *Broker) CreateTopic(t Topic) error {
 
 // DeleteTopic deletes a topic, its records and the groups' positions in it.
 func (b *Broker) DeleteTopic(name string) error {
-	if err := b.cluster.DeleteTopic(name); err != nil {
+	var failed error
+	err := b.ask(func(c *kfake.Cluster) { failed = c.DeleteTopic(name) })
+	if err = errors.Join(err, failed); err != nil {
 		return fmt.Errorf("embedded broker: delete topic %s: %w", name, err)
 	}
 	if b.durable != nil {
@@ -213,18 +267,24 @@ func (b *Broker) DeleteTopic(name string) error {
 }
 
 // Close stops the broker and leaves its log whole on the disk.
-func (b *Broker) Close() error {
+func (b *Broker) Close() (err error) {
 	b.closing.Do(func() {
+		b.asking.Lock()
+		b.ended = true
+		b.asking.Unlock()
 		if b.cluster != nil {
 			b.cluster.Close()
 		}
 		b.stop()
 		b.work.Wait()
+		if b.cluster != nil {
+			err = syncAll(b.cfg.Dir)
+		}
 		if b.lock != nil {
 			b.lock.Close()
 		}
 	})
-	return nil
+	return err
 }
 
 func listen(ctx context.Context, cfg Config) (*listener, error) {

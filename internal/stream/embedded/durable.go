@@ -8,7 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -23,8 +23,8 @@ import (
 // round syncs its files side by side.
 type durable struct {
 	dir  string
-	end  func(place) (end int64, ok bool) // of what the engine has written
-	full func(topic string) int64         // size from which on a file is full
+	end  func(place) (int64, error) // of what the engine has written, -1 for nothing
+	full func(topic string) int64   // size from which on a file is full
 	log  *zap.Logger
 
 	mu     sync.Mutex
@@ -52,7 +52,7 @@ type round struct {
 	err    error
 }
 
-func newDurable(dir string, end func(place) (int64, bool), full func(string) int64, log *zap.Logger) *durable {
+func newDurable(dir string, end func(place) (int64, error), full func(string) int64, log *zap.Logger) *durable {
 	return &durable{
 		dir: dir, end: end, full: full, log: log,
 		synced: make(map[place]int64), wake: make(chan struct{}, 1), files: make(map[place]*tail),
@@ -152,11 +152,15 @@ func (d *durable) sync(r *round) error {
 	d.mu.Unlock()
 	results := make(map[place]*result, len(r.places))
 	var work sync.WaitGroup
+	defer work.Wait()
 	for p := range r.places {
 		out := &result{end: math.MinInt64}
 		if p != positions {
-			end, ok := d.end(p) // before the sync: all of it is in the file by now
-			if !ok {
+			end, err := d.end(p) // before the sync: all of it is in the file by now
+			if err != nil {
+				return err
+			}
+			if end < 0 {
 				continue // the topic was deleted
 			}
 			out.end = end
@@ -209,12 +213,16 @@ func (t *tail) sync() error {
 			return err
 		}
 	}
-	names, bases, err := t.later()
+	files, err := t.later()
 	if err != nil {
 		return err
 	}
-	for i, name := range names {
+	for _, s := range files {
 		t.close()
+		name := s.name()
+		if t.only != "" {
+			name = t.only
+		}
 		f, err := os.OpenFile(filepath.Join(t.dir, name), os.O_RDWR, 0)
 		if errors.Is(err, os.ErrNotExist) {
 			continue // deleted since
@@ -222,7 +230,7 @@ func (t *tail) sync() error {
 		if err != nil {
 			return err
 		}
-		t.file, t.base = f, bases[i]
+		t.file, t.base = f, s.base
 		if err := syncFile(f); err != nil {
 			return fmt.Errorf("sync %s: %w", f.Name(), err)
 		}
@@ -247,20 +255,18 @@ func (t *tail) last() (bool, error) {
 
 // later lists the files after the open one; all, when none is open: an earlier
 // process may have left them unsynced.
-func (t *tail) later() (names []string, bases []int64, err error) {
+func (t *tail) later() ([]segment, error) {
 	if t.only != "" {
-		return []string{t.only}, []int64{0}, nil
+		return []segment{{}}, nil
 	}
 	files, err := segments(t.dir)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil, nil
+		return nil, nil
 	}
-	for _, f := range files {
-		if t.file == nil || f.base > t.base {
-			names, bases = append(names, strconv.FormatInt(f.base, 10)+".dat"), append(bases, f.base)
-		}
+	if t.file != nil {
+		files = slices.DeleteFunc(files, func(s segment) bool { return s.base <= t.base })
 	}
-	return names, bases, err
+	return files, err
 }
 
 func (t *tail) close() {
@@ -281,4 +287,18 @@ func syncDir(dir string) error {
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+// syncAll brings the whole log to the disk.
+func syncAll(dir string) error {
+	dirs, err := os.ReadDir(filepath.Join(dir, "partitions"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, d := range dirs {
+		t := tail{dir: filepath.Join(dir, "partitions", d.Name())}
+		err = errors.Join(err, t.sync())
+		t.close()
+	}
+	return err
 }

@@ -3,6 +3,8 @@ package embedded
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 )
@@ -26,8 +29,14 @@ func (b *Broker) keepLast(r *kmsg.DeleteRecordsRequest) {
 		t := &r.Topics[i]
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
-			if in := b.cluster.PartitionInfo(t.Topic, p.Partition); in != nil && (p.Offset == -1 || p.Offset == in.HighWatermark) {
-				p.Offset = max(in.HighWatermark-1, in.LogStartOffset)
+			err := b.ask(func(c *kfake.Cluster) {
+				in := c.PartitionInfo(t.Topic, p.Partition)
+				if in != nil && (p.Offset == -1 || p.Offset == in.HighWatermark) {
+					p.Offset = max(in.HighWatermark-1, in.LogStartOffset)
+				}
+			})
+			if err != nil {
+				p.Partition = -1 // there is none: nothing is deleted
 			}
 		}
 	}
@@ -64,16 +73,18 @@ func (b *Broker) expire(now time.Time) error {
 		}
 		files, e := segments(filepath.Join(root, d.Name()))
 		err = errors.Join(err, e)
-		in := b.cluster.TopicInfo(topic)
-		if in == nil {
+		configs, ok := b.configs(topic)
+		if !ok {
 			continue
 		}
-		limits := b.limits(in.Configs)
-		if before, ok := limits.before(files, now); ok {
-			e := b.cluster.DeleteRecords(topic, partition, before)
-			if e != nil && !errors.Is(e, kerr.OffsetOutOfRange) { // deleted by someone else
-				err = errors.Join(err, e)
-			}
+		before, ok := b.limits(configs).before(files, now)
+		if !ok {
+			continue
+		}
+		var failed error
+		e = b.ask(func(c *kfake.Cluster) { failed = c.DeleteRecords(topic, partition, before) })
+		if e = errors.Join(e, failed); e != nil && !errors.Is(e, kerr.OffsetOutOfRange) { // deleted by someone else
+			err = errors.Join(err, fmt.Errorf("%s/%d: %w", topic, partition, e))
 		}
 	}
 	return err
@@ -86,19 +97,12 @@ type limits struct {
 }
 
 func (b *Broker) limits(configs map[string]*string) limits {
-	l := limits{age: b.cfg.Retention, bytes: -1}
+	l := limits{age: b.cfg.Retention, bytes: number(configs, "retention.bytes", -1)}
 	if l.age == 0 {
 		l.age = -1
 	}
-	if v := configs["retention.ms"]; v != nil {
-		if ms, err := strconv.ParseInt(*v, 10, 64); err == nil {
-			l.age = time.Duration(ms) * time.Millisecond
-		}
-	}
-	if v := configs["retention.bytes"]; v != nil {
-		if n, err := strconv.ParseInt(*v, 10, 64); err == nil {
-			l.bytes = n
-		}
+	if ms := number(configs, "retention.ms", math.MinInt64); ms != math.MinInt64 {
+		l.age = time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 	}
 	return l
 }
@@ -128,6 +132,8 @@ type segment struct {
 	size     int64
 	modified time.Time // when its newest record was written
 }
+
+func (s segment) name() string { return strconv.FormatInt(s.base, 10) + ".dat" }
 
 // partitionDir is where the engine keeps a partition.
 func partitionDir(dir, topic string, partition int32) string {

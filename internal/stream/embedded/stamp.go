@@ -10,12 +10,13 @@ import (
 
 // The header of a record batch, format 2, as far as append time goes.
 const (
-	batchLength  = 8  // int32: of what follows it
-	batchMagic   = 16 // int8
-	batchCRC     = 17 // uint32: of what follows it
-	batchAttrs   = 21 // int16
-	batchMaxTime = 35 // int64, Unix ms
-	batchHeader  = 61
+	batchLength    = 8  // int32: of what follows it
+	batchLastDelta = 23 // int32
+	batchMagic     = 16 // int8
+	batchCRC       = 17 // uint32: of what follows it
+	batchAttrs     = 21 // int16
+	batchMaxTime   = 35 // int64, Unix ms
+	batchHeader    = 61
 
 	attrLogAppendTime = 0x08
 	attrControl       = 0x20

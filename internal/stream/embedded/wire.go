@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -15,8 +16,8 @@ import (
 type listener struct {
 	net.Listener
 	advertise net.Addr
-	name      func(id [16]byte) string // of a topic
-	durable   *durable                 // nil when nothing waits for the disk
+	name      func(id [16]byte) (string, error) // of a topic, empty when there is none
+	durable   *durable                          // nil when nothing waits for the disk
 }
 
 // Addr is the address clients are told.
@@ -133,16 +134,17 @@ func (c *conn) prepare(b []byte) error {
 		return nil
 	}
 	c.needs = c.needs[:0]
+	var err error
 	switch q.api {
 	case kmsg.Fetch:
 		r := kmsg.NewPtrFetchResponse()
 		if read(r, q.version, b) {
-			c.fetched(r)
+			err = c.fetched(r)
 		}
 	case kmsg.Produce:
 		r := kmsg.NewPtrProduceResponse()
 		if read(r, q.version, b) {
-			c.produced(r)
+			err = c.produced(r)
 		}
 	case kmsg.OffsetCommit:
 		c.needs = append(c.needs, need{place: positions})
@@ -151,8 +153,8 @@ func (c *conn) prepare(b []byte) error {
 			c.of.durable.forget()
 		}
 	}
-	if c.of.durable == nil {
-		return nil
+	if err != nil || c.of.durable == nil {
+		return err
 	}
 	return c.of.durable.wait(c.needs)
 }
@@ -192,36 +194,40 @@ func read(r kmsg.Response, version int16, b []byte) bool {
 }
 
 // fetched gives the records of an answer their append time.
-func (c *conn) fetched(r *kmsg.FetchResponse) {
+func (c *conn) fetched(r *kmsg.FetchResponse) (err error) {
 	for i := range r.Topics {
 		t := &r.Topics[i]
 		for j := range t.Partitions {
 			if last := mark(t.Partitions[j].RecordBatches); last >= 0 {
-				c.about(t.Topic, t.TopicID, t.Partitions[j].Partition, last)
+				err = errors.Join(err, c.about(t.Topic, t.TopicID, t.Partitions[j].Partition, last))
 			}
 		}
 	}
+	return err
 }
 
-func (c *conn) produced(r *kmsg.ProduceResponse) {
+func (c *conn) produced(r *kmsg.ProduceResponse) (err error) {
 	for i := range r.Topics {
 		t := &r.Topics[i]
 		for j := range t.Partitions {
 			if p := &t.Partitions[j]; p.ErrorCode == 0 {
-				c.about(t.Topic, t.TopicID, p.Partition, p.BaseOffset)
+				err = errors.Join(err, c.about(t.Topic, t.TopicID, p.Partition, p.BaseOffset))
 			}
 		}
 	}
+	return err
 }
 
-func (c *conn) about(topic string, id [16]byte, partition int32, offset int64) {
+// about says that an answer is about a record.
+func (c *conn) about(topic string, id [16]byte, partition int32, offset int64) (err error) {
 	if c.of.durable == nil {
-		return
+		return nil
 	}
 	if topic == "" {
-		if topic = c.of.name(id); topic == "" {
-			return // deleted meanwhile
+		if topic, err = c.of.name(id); err != nil || topic == "" {
+			return err
 		}
 	}
 	c.needs = append(c.needs, need{place{topic, partition}, offset})
+	return nil
 }

@@ -125,6 +125,8 @@ func (e *encoding) str(s string) {
 	e.b = append(e.b, s...)
 }
 
+var zeroes [16]byte // never written to
+
 var errAnswer = errors.New("malformed answer")
 
 // decoding walks an answer and remembers its first fault.
@@ -144,7 +146,7 @@ func (d *decoding) err() error {
 func (d *decoding) take(n int64) []byte {
 	if n < 0 || n > int64(len(d.b)) {
 		d.bad, d.b = true, nil
-		return make([]byte, 16)
+		return zeroes[:]
 	}
 	v := d.b[:n:n]
 	d.b = d.b[n:]

@@ -1,0 +1,112 @@
+package embedded
+
+import (
+	"bytes"
+	"encoding/hex"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/storage"
+)
+
+// TestFormat holds the bytes on disk to what they were: a store that exists must
+// be read by every later version.
+func TestFormat(t *testing.T) {
+	t.Parallel()
+	r := click.Result{Ad: []byte("ad"), Start: 60_000, Filter: "000", Count: 17, Revision: 1, State: click.Final, Version: 812}
+	l := click.Ranking{
+		Start: -60_000, Filter: "000", State: click.Final, Revision: 1, Version: 812, Clicks: 20, Ads: 2,
+		Top: []click.Row{{Ad: []byte("ad"), Count: 17}, {Ad: []byte("b"), Count: 3}},
+	}
+	m := storage.Mark{Partition: 1, Partitions: 4, Reducer: 0, Reducers: 2, Watermark: -1}
+	for name, c := range map[string]struct {
+		got  []byte
+		want string
+	}{
+		"cell key":    {appendCellKey(nil, &r), "63" + "03303030" + "800000000000ea60" + "6164"},
+		"cell":        {appendCell(nil, &r), "800000000000032c" + "22" + "02" + "02"},
+		"ranking key": {appendRankingKey(nil, &l), "72" + "03303030" + "7fffffffffff15a0"},
+		"ranking":     {appendRanking(nil, &l), "800000000000032c" + "02" + "28" + "04" + "02" + "02" + "026164" + "21" + "0162" + "1c"},
+		"mark key":    {appendMarkKey(nil, &m), "6d" + "00000001" + "00000000"},
+		"mark":        {appendMark(nil, &m), "00000004" + "00000002" + "7fffffffffffffff"},
+	} {
+		if hex.EncodeToString(c.got) != c.want {
+			t.Errorf("%s is %x, was %s", name, c.got, c.want)
+		}
+	}
+}
+
+func TestOrderedNumbers(t *testing.T) {
+	t.Parallel()
+	numbers := []int64{math.MinInt64, -1 << 40, -256, -255, -1, 0, 1, 255, 256, 1 << 40, math.MaxInt64}
+	var before []byte
+	for _, n := range numbers {
+		b := appendOrdered(nil, n)
+		if ordered(b) != n || bytes.Compare(before, b) >= 0 {
+			t.Errorf("%d is %x after %x and reads %d", n, b, before, ordered(b))
+		}
+		before = b
+	}
+}
+
+func TestAfter(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range [][]byte{{'c'}, {'c', 0}, {'c', 1, 0xff}, {'c', 0xff, 0xff}} {
+		end := after(prefix)
+		inside := append(slices.Clone(prefix), bytes.Repeat([]byte{0xff}, 20)...)
+		if bytes.Compare(inside, end) >= 0 || bytes.HasPrefix(end, prefix) {
+			t.Errorf("%x ends before %x", prefix, end)
+		}
+	}
+}
+
+func TestMergeKeepsTheGreatest(t *testing.T) {
+	t.Parallel()
+	values := [][]byte{{2, 1}, {1, 9, 9}, {2, 1}, {2}, {}}
+	m, err := merger.Merge(nil, values[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range values[1:] {
+		take := m.MergeNewer
+		if i%2 == 1 {
+			take = m.MergeOlder
+		}
+		if err := take(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, _, err := m.Finish(true); err != nil || !bytes.Equal(got, []byte{2, 1}) {
+		t.Errorf("%x, %v", got, err)
+	}
+}
+
+// FuzzRows reads arbitrary bytes as rows: an error or a row that is written the
+// same again.
+func FuzzRows(f *testing.F) {
+	r := click.Result{Ad: []byte("ad"), Start: 60_000, Count: 17, Revision: 1, State: click.Final, Version: 812}
+	l := click.Ranking{Start: 60_000, State: click.Final, Version: 1, Top: []click.Row{{Ad: []byte("ad"), Count: 17}, {Ad: []byte("b"), Count: 20}}}
+	f.Add(appendOrdered(nil, 60_000), appendCell(nil, &r))
+	f.Add(appendOrdered(nil, -60_000), appendRanking(nil, &l))
+	f.Add([]byte{}, appendMark(nil, &storage.Mark{Partitions: 1, Reducers: 1}))
+	f.Fuzz(func(t *testing.T, suffix, value []byte) {
+		if c, err := cell(suffix, value); err == nil {
+			r := click.Result{Count: c.Count, Revision: c.Revision, State: c.State, Version: c.Version}
+			if again := appendCell(nil, &r); !bytes.Equal(again, value) {
+				t.Errorf("cell %x became %x", value, again)
+			}
+		}
+		if l, err := ranking(suffix, value); err == nil {
+			if again := appendRanking(nil, &l); !bytes.Equal(again, value) {
+				t.Errorf("ranking %x became %x", value, again)
+			}
+		}
+		if m, err := mark(value); err == nil {
+			if again := appendMark(nil, &m); !bytes.Equal(again, value) {
+				t.Errorf("mark %x became %x", value, again)
+			}
+		}
+	})
+}
