@@ -139,15 +139,17 @@ func (s *source) skip(ctx context.Context, bad *stream.Corrupt) error {
 // begin finds where this source goes on: at its committed position, or at the
 // log's start if it has none.
 func (s *source) begin(ctx context.Context) (next int64, err error) {
+	// The position first: a mapper that was replaced may still commit, and a
+	// position newer than the bounds would look like a log that was cut.
+	at, ok, err := s.m.log.Committed(ctx, s.m.cfg.Group, s.topic.Name, s.name.Partition)
+	if err != nil {
+		return 0, fmt.Errorf("committed position: %w", err)
+	}
 	start, end, err := s.m.log.Bounds(ctx, s.topic.Name, s.name.Partition)
 	if err != nil {
 		return 0, fmt.Errorf("bounds: %w", err)
 	}
 	state := rule.NewState(start)
-	at, ok, err := s.m.log.Committed(ctx, s.m.cfg.Group, s.topic.Name, s.name.Partition)
-	if err != nil {
-		return 0, fmt.Errorf("committed position: %w", err)
-	}
 	if ok {
 		id, text, _ := strings.Cut(at.Metadata, "/")
 		if id != hex.EncodeToString(s.topic.ID[:]) {
@@ -204,7 +206,7 @@ func (s *source) step(ctx context.Context, r stream.Reader) error {
 	if b.Next == b.End {
 		idleAsOf = b.Asked.Add(-s.m.cfg.SkewMargin).UnixMilli()
 	}
-	if err := s.learnLive(ctx); err != nil {
+	if err := s.learnLive(ctx, b, idleAsOf); err != nil {
 		return err
 	}
 	for i := range b.Records {
@@ -297,11 +299,15 @@ func (s *source) finish(ctx context.Context) error {
 	return s.commit(ctx)
 }
 
-// learnLive looks up whether the topic is live, while that matters: until this
-// partition had its first click. It looks after the read and before the records
-// are judged, so that a fact older than a record is never missed.
-func (s *source) learnLive(ctx context.Context) error {
-	if s.live != click.None || s.judge.State().Seen != click.None {
+// learnLive looks up whether the topic is live where that may decide what
+// follows. It looks after the read and before the records are judged, so that a
+// fact older than a record is never missed.
+func (s *source) learnLive(ctx context.Context, b *stream.Batch, idleAsOf int64) error {
+	until := idleAsOf
+	if n := len(b.Records); n > 0 {
+		until = max(until, b.Records[n-1].Append)
+	}
+	if until == click.None || !s.judge.NeedsLive(until) {
 		return nil
 	}
 	facts, err := control.Load(ctx, s.m.log, s.m.cfg.Topics.Control)

@@ -28,7 +28,7 @@ type target struct {
 func targetFlags(c *cobra.Command, t *target) {
 	c.Flags().StringVar(&t.topic, "topic", "", "topic to send to (default: the first of input.topics)")
 	c.Flags().String("brokers", "", "Kafka brokers to send to (default: kafka.brokers, else embedded.listen)")
-	addKeys(c, "kafka", "embedded.listen", "input", "window.size", "dedupe.key", "api")
+	addKeys(c, "kafka", "embedded.listen", "input", "window.size", "watermark.max_future", "dedupe.key", "api")
 }
 
 // dial opens the log clicks are sent to.
@@ -102,7 +102,7 @@ func produceCommand() *cobra.Command {
 			}
 			defer func() { _ = log.Close() }()
 			o.Topic, o.Stdin, o.Out, o.Terminal = t.topic, os.Stdin, os.Stderr, isTerminal(os.Stderr)
-			o.Check, o.TimeField, o.Window = checker(&cfg), cfg.Input.Fields.Time, cfg.Window.Size
+			o.Check, o.TimeField, o.Window, o.MaxFuture = checker(&cfg), cfg.Input.Fields.Time, cfg.Window.Size, cfg.Watermark.MaxFuture
 			r, err := load.Produce(c.Context(), log, o)
 			if err != nil {
 				return fmt.Errorf("produce: after %d clicks: %w", r.Sent, err)

@@ -1,6 +1,10 @@
 package api
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/clickagg/clickagg/internal/nearest"
+)
 
 // otherNames are what other APIs, and people, call our parameters.
 var otherNames = map[string]string{
@@ -19,13 +23,17 @@ func meant(name string, known []string) string {
 		return "; it takes none"
 	}
 	all := "; there are " + strings.Join(known, ", ")
+	const longest = 100 // no name is; the distance takes time in the product of the lengths
+	if len(name) > longest {
+		return all
+	}
 	lower := strings.ToLower(strings.ReplaceAll(name, "-", "_"))
 	best, least := "", 3
 	for _, k := range known {
 		if otherNames[lower] == k {
 			return "; did you mean " + k + "?" + all
 		}
-		if d := distance(lower, k, least); d < least && d < len(k) {
+		if d := nearest.Distance(lower, k); d < least && d < len(k) {
 			best, least = k, d
 		}
 	}
@@ -33,29 +41,4 @@ func meant(name string, known []string) string {
 		return all
 	}
 	return "; did you mean " + best + "?" + all
-}
-
-// distance is how many bytes must be added, dropped or changed to turn a into
-// b; anything from limit up when it is that or more.
-func distance(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, corner+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -202,9 +202,19 @@ func (s *server) command(args ...string) (stdout, stderr string, status int) {
 	return run(s.t, append(args, "--api.url", "http://"+s.api)...)
 }
 
+// run runs a clickagg command, for a minute at most.
 func run(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	c := exec.Command(binary, args...)
+	return runWith(t, "", args...)
+}
+
+// runWith is run with a text on standard input.
+func runWith(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, binary, args...)
+	c.Stdin = strings.NewReader(stdin)
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
 	err := c.Run()

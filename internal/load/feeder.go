@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
+	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/progress"
 )
 
@@ -113,6 +115,9 @@ func (f *feeder) source(l *lines) (source, error) {
 // judge puts a click into the batch, or refuses it.
 func (f *feeder) judge(value []byte, line int64) {
 	_, id, at, err := f.o.Check(value)
+	if ahead := at - time.Now().UnixMilli(); err == nil && f.o.MaxFuture > 0 && ahead > f.o.MaxFuture.Milliseconds() {
+		err = fmt.Errorf("%s: event time %d ms ahead of this machine's clock", click.Ahead, ahead)
+	}
 	if err != nil {
 		f.refuse(&fault{line, err.Error()})
 		return

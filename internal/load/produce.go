@@ -40,6 +40,11 @@ type ProduceOptions struct {
 	Map       map[string]string // csv: a field of the click, and the column it comes from
 	TimeField string            // csv: the field with the event time; empty is ts
 
+	// MaxFuture is how far ahead of now an event time may be, as the mapper will
+	// judge it by the broker's clock; 0 lets any through. Without it one forged
+	// time would set the watermark that Finish promises.
+	MaxFuture time.Duration
+
 	Finish bool          // end with a watermark on every partition
 	Window time.Duration // size of a window, for Finish; 0 is a minute
 

@@ -367,3 +367,22 @@ func TestPipe(t *testing.T) {
 	}
 	w.Close() // lets go of the reader
 }
+
+// A forged time must not reach the topic: it would set the watermark that
+// --finish promises, and --wait would wait for it.
+func TestAheadIsRefused(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UnixMilli()
+	line := func(id string, ts int64) string { return fmt.Sprintf(`{"event_id":%q,"ad_id":"a","ts":%d}`, id, ts) }
+	lines := line("good", now) + "\n" + line("forged", now+3_600_000) + "\n"
+	var log memLog
+	r, err := Produce(t.Context(), &log, ProduceOptions{
+		Topic: "clicks", File: "-", Stdin: strings.NewReader(lines), Check: naive, MaxFuture: time.Minute, Finish: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Sent != 1 || r.Bad != 1 || r.Watermark > now+60_000 {
+		t.Errorf("%+v", r)
+	}
+}

@@ -31,6 +31,7 @@ type event struct {
 type maker struct {
 	w    *world
 	ids  int
+	made int    // records
 	past []made // clicks that may be repeated
 }
 
@@ -45,10 +46,13 @@ func newMaker(w *world) maker { return maker{w: w} }
 func (m *maker) produce() {
 	w := m.w
 	p := w.choose(w.cfg.sources, "which source")
+	if m.made++; m.made <= w.weather.lopsided {
+		p = 0
+	}
 	if len(m.past) > 0 && w.weather.oneIn(w, w.weather.repeat, "a click is repeated") {
 		old := m.past[w.choose(len(m.past), "which click")]
 		if w.choose(4, "in its own source or another") == 3 {
-			old.partition = p
+			old.partition = p // still the only one while the weather is lopsided
 		}
 		old.kind = repeat
 		m.land(old.partition, old.event)
@@ -60,6 +64,7 @@ func (m *maker) produce() {
 	}
 	m.ids++
 	e := event{ad: "ad" + strconv.Itoa(w.choose(5, "which ad")), id: m.ids, at: w.now - int64(w.choose(3_000, "how old the click is"))}
+	e.at -= int64(w.weather.history) * 3_600_000
 	switch {
 	case w.weather.oneIn(w, w.weather.disorder, "a click comes out of order"):
 		e.at -= int64(w.choose(14_000, "how far"))

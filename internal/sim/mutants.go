@@ -26,13 +26,14 @@ const (
 	marksFirst               // marks are sent before the results they vouch for
 	anyOrder                 // messages of one request land in any order
 	restartedVersions        // versions begin anew with each process
-	freeIdle                 // a silent source's watermark follows the clock without a margin
+	freeIdle                 // a silent source's watermark runs ahead of the clock
+	blind                    // a mapper does not look whether its topic is live before it judges
 	mutants                  // one past the last
 )
 
 var mutantNames = [mutants]string{
 	"sound", "commit first", "forgets the mark", "increments", "two in flight", "short horizon", "last write wins",
-	"forgets sources", "marks first", "any order", "restarted versions", "free idle",
+	"forgets sources", "marks first", "any order", "restarted versions", "free idle", "blind",
 }
 
 func (m mutant) String() string { return mutantNames[m] }
@@ -54,6 +55,8 @@ func (m mutant) log(h handle, w *world) stream.Log {
 		return forgetful{h}
 	case increments:
 		return &deltas{handle: h, sent: map[cellKey]int64{}}
+	case blind:
+		return unseeing{h}
 	case forgetsSources, marksFirst, anyOrder, restartedVersions, freeIdle:
 		return &liar{handle: h, m: m, w: w}
 	}
@@ -114,6 +117,16 @@ func (f forgetful) Commit(ctx context.Context, group, topic string, partition in
 		at.Metadata = id + "/" + s.Encode()
 	}
 	return f.handle.Commit(ctx, group, topic, partition, at)
+}
+
+// unseeing finds the control topic empty.
+type unseeing struct{ handle }
+
+func (u unseeing) Bounds(ctx context.Context, topic string, partition int32) (start, end int64, err error) {
+	if topic == u.p.w.topics.Control {
+		return 0, 0, nil
+	}
+	return u.handle.Bounds(ctx, topic, partition)
 }
 
 // deltas sends what was added since the last result of a cell, as this process remembers it.

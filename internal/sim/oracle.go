@@ -38,11 +38,14 @@ func (w *world) recount(partition []click.Record, produced []event, live int64, 
 	c := w.cfg
 	mark, last := int64(click.None), int64(click.None)
 	move := func(at int64) { // the partition was silent: its mark moved with the clock
-		switch {
-		case mark == click.None && live != click.None && at >= live+c.idle:
+		follows := live != click.None && at >= live+c.idle
+		switch silent := at - last; {
+		case mark == click.None && follows:
 			mark = at
-		case mark != click.None && at-last >= c.idle:
-			mark = min(mark+at-last, max(mark, at))
+		case mark != click.None && silent >= c.idle && follows:
+			mark = min(mark+silent, max(mark, at))
+		case mark != click.None && silent >= c.idle: // history may go on after any pause
+			mark = min(mark+min(silent, c.lateness), max(mark, at))
 		}
 		last = max(last, at)
 	}

@@ -62,7 +62,7 @@ func (w *world) play() error {
 			made++
 		}
 		if w.weather.oneIn(w, w.weather.pause, "nothing is produced for a while") {
-			w.now += int64(w.choose(90_000, "for how long"))
+			w.now += int64(w.choose(400_000, "for how long"))
 		}
 		if err := w.turn(); err != nil {
 			return err

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -108,20 +107,6 @@ func (d *database) completeUntil() int64 {
 		least = min(least, m.Watermark)
 	}
 	return least
-}
-
-// sorted lists the cells by window, then ad.
-func (d *database) sorted() []click.Result {
-	out := make([]click.Result, 0, len(d.cells))
-	for _, c := range d.cells {
-		if c.Count > 0 {
-			out = append(out, c)
-		}
-	}
-	slices.SortFunc(out, func(a, b click.Result) int {
-		return cmp.Or(cmp.Compare(a.Start, b.Start), bytes.Compare(a.Ad, b.Ad))
-	})
-	return out
 }
 
 // client is the store as one process sees it. Only writing is simulated; the

@@ -156,12 +156,17 @@ func parseMark(text []byte) (int64, bool) {
 // time has moved at the pace of the broker's clock, but never past it. A
 // partition that never had a click follows that clock once its topic is live.
 //
+// Until then clicks are history, an old file perhaps, whose next part may come
+// after any pause: event time moves on by no more than Lateness, which closes the
+// last windows and cannot make a click late that comes in order.
+//
 // It never falls as the time rises, so that what an idle partition says is
 // never ahead of what its next record is judged by.
 func (p *Partition) seenAt(now int64) int64 {
 	s := &p.s
+	live := s.Live != click.None && now >= s.Live+p.cfg.IdleTimeout
 	if s.Seen == click.None {
-		if s.Live != click.None && now >= s.Live+p.cfg.IdleTimeout {
+		if live {
 			return now
 		}
 		return click.None
@@ -170,7 +175,17 @@ func (p *Partition) seenAt(now int64) int64 {
 	if silence < p.cfg.IdleTimeout || now <= s.Seen {
 		return s.Seen
 	}
+	if !live {
+		silence = min(silence, p.cfg.Lateness)
+	}
 	return s.Seen + min(silence, now-s.Seen)
+}
+
+// NeedsLive tells whether the verdict on a record appended at a broker's time may
+// depend on whether the topic is live, and that is not known to be so.
+func (p *Partition) NeedsLive(appended int64) bool {
+	s := &p.s
+	return s.Live == click.None && (s.Seen == click.None || appended-s.LastAppend > p.cfg.Lateness)
 }
 
 // isLate tells whether the window of an event time had closed for good.

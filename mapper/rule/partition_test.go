@@ -92,10 +92,16 @@ var stories = map[string]struct {
 		{at: -9_000, appended: 5_000, want: Routed, seen: -4_000},
 		{at: -9_000, appended: 9_999, want: Routed, seen: -4_000},
 	}},
-	"silence makes late": {none, []line{
+	"silence makes late": {-5_000, []line{
 		{at: 0, appended: 0, want: Routed, seen: 0},
 		{at: 0, appended: 375_000, want: Late, seen: 375_000},
 		{at: 0, appended: 379_999, want: Late, seen: 375_000}, // late clicks end a silence too
+	}},
+	"history goes on after any pause": {none, []line{
+		{at: 0, appended: 0, want: Routed, seen: 0},
+		{at: 0, appended: 375_000, want: Routed, seen: 300_000},
+		{at: 59_999, appended: 86_400_000, want: Late, seen: 600_000}, // not in order: behind what the second pause allows
+		{at: 600_000, appended: 172_800_000, want: Routed, seen: 900_000},
 	}},
 	"silence is capped at the append time": {none, []line{
 		{mark: true, at: 0, appended: 0, want: Mark, seen: 15_000},

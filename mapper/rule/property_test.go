@@ -50,13 +50,17 @@ func (m *model) see(at, appended int64) {
 
 // wait moves event time when the partition was silent.
 func (m *model) wait(now int64) {
+	follows := m.live != click.None && now >= m.live+m.cfg.IdleTimeout
 	switch {
 	case m.seen != click.None && now-m.lastAppend >= m.cfg.IdleTimeout:
-		before := m.seen
-		if m.seen += now - m.lastAppend; m.seen > max(before, now) {
+		before, pace := m.seen, now-m.lastAppend
+		if !follows && pace > m.cfg.Lateness {
+			pace = m.cfg.Lateness
+		}
+		if m.seen += pace; m.seen > max(before, now) {
 			m.seen = max(before, now)
 		}
-	case m.seen == click.None && m.live != click.None && now >= m.live+m.cfg.IdleTimeout:
+	case m.seen == click.None && follows:
 		m.seen = now
 	}
 }

@@ -107,13 +107,15 @@ func (p *part) consume(ctx context.Context, topic string) (err error) {
 // begin finds where to go on: at the committed position, or at the log's start
 // if there is none.
 func (p *part) begin(ctx context.Context) error {
-	start, end, err := p.log.Bounds(ctx, p.topic.Name, p.number)
-	if err != nil {
-		return fmt.Errorf("bounds: %w", err)
-	}
+	// The position first: another writer may still commit, and a position newer
+	// than the bounds would look like a log that was cut.
 	at, ok, err := p.log.Committed(ctx, p.cfg.Group, p.topic.Name, p.number)
 	if err != nil {
 		return fmt.Errorf("committed position: %w", err)
+	}
+	start, end, err := p.log.Bounds(ctx, p.topic.Name, p.number)
+	if err != nil {
+		return fmt.Errorf("bounds: %w", err)
 	}
 	next := start
 	if ok {
