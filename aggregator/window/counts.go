@@ -25,12 +25,21 @@ func (c *counts) ad(e *entry) []byte {
 	return c.arena[e.at:][:e.length:e.length]
 }
 
-// touch loads what add will look at first.
-func (c *counts) touch(h uint64) uint64 {
+// touchIndex loads what add looks at first.
+func (c *counts) touchIndex(h uint64) uint64 {
 	if len(c.index) == 0 {
 		return 0
 	}
 	return c.index[int(uint32(h))&(len(c.index)-1)]
+}
+
+// touchEntry loads the entry that the first place of the index leads to.
+func (c *counts) touchEntry(h uint64) uint64 {
+	v := uint32(c.touchIndex(h))
+	if v == 0 {
+		return 0
+	}
+	return uint64(c.entries[v-1].count)
 }
 
 // add counts a click of an ad. It returns false, and counts nothing, when the

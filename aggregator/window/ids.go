@@ -73,6 +73,25 @@ func (g *segment) home(h uint64) int {
 	return int(h << segmentBits >> 32 * uint64(len(g.tags)) >> 32)
 }
 
+// touchTags loads what find looks at first.
+func (t *ids) touchTags(h uint64) uint64 {
+	g := t.segment(h)
+	if len(g.tags) == 0 {
+		return 0
+	}
+	return g.tags[g.home(h)]
+}
+
+// touchSlot loads the slot a new id will most likely be put in.
+func (t *ids) touchSlot(h uint64) uint64 {
+	g := t.segment(h)
+	if len(g.tags) == 0 {
+		return 0
+	}
+	i := g.home(h)
+	return uint64(g.slots[i*groupSlots+first(zeroes(g.tags[i]&^lowBits))&(groupSlots-1)].window)
+}
+
 // find tells what a click is: Duplicate when its id was counted within reach
 // with the same bytes, else Conflict when with other bytes, and zero when it
 // was not. Forgotten ids need no care: they are out of reach of every window

@@ -53,8 +53,9 @@ const blockClicks = 32
 // pending is one click of a block and where the tables look for it.
 type pending struct {
 	click.Routed
-	number uint32 // of its window
-	hash   uint64 // of its identity
+	number uint32  // of its window
+	window *window // when it is at hand; only touch may use it
+	hash   uint64  // of its identity
 	adHash uint64
 }
 
@@ -62,18 +63,25 @@ type pending struct {
 // how many there were. Clicks go through in blocks: first the places that the
 // block needs are computed and touched, which the processor does side by side,
 // then the verdicts are given one by one.
-func (s *Shard) judge(src *click.Progress, clicks click.Clicks) int {
-	total := 0
+func (s *Shard) judge(src *click.Progress, sec *click.Section) (total int, err error) {
+	clicks := sec.Clicks // a copy walks without consuming
 	for {
 		n := 0
 		for n < blockClicks && clicks.Next(&s.block[n].Routed) {
-			if s.block[n].Offset >= src.High {
+			r := &s.block[n].Routed
+			if r.Offset >= sec.End || r.Time < 0 || r.Time >= s.timeEnd || len(r.Ad) > adMax {
+				return total, fmt.Errorf("section of %v: %w: click at offset %d", sec.Source, click.ErrWire, r.Offset)
+			}
+			if r.Offset >= src.High {
 				n++
 			}
 		}
 		if n == 0 {
 			clear(s.block[:]) // let the section go
-			return total
+			if !clicks.Whole() {
+				err = fmt.Errorf("section of %v: %w: list of clicks", sec.Source, click.ErrWire)
+			}
+			return total, err
 		}
 		total += n
 		s.touch(s.block[:n])
@@ -97,12 +105,37 @@ func (s *Shard) judge(src *click.Progress, clicks click.Clicks) int {
 	}
 }
 
-// touch computes where a block's clicks belong and loads what lies there of the
-// ads; the sum is kept only so that the loads are made. What it finds is not
-// used: the tables may change between here and the verdict. (Loading the ids'
-// places too made no difference that could be measured.)
+// touch computes where a block's clicks belong and loads what lies there, first
+// the tags and indexes, then what they lead to, so that the processor waits for
+// all of them at once and not for one after the other (measured: a tenth to a
+// fifth less time per click). The sum is kept
+// only so that the loads are made: the tables may change before the verdict.
 func (s *Shard) touch(block []pending) {
+	s.locate(block)
+	// Short loops: the fewer instructions between two loads, the more of them
+	// are under way at once.
 	sum := s.touched
+	for i := range block {
+		sum += s.ids.touchTags(block[i].hash)
+	}
+	for i := range block {
+		if w := block[i].window; w != nil {
+			sum += w.ads.touchIndex(block[i].adHash)
+		}
+	}
+	for i := range block {
+		sum += s.ids.touchSlot(block[i].hash)
+	}
+	for i := range block {
+		if w := block[i].window; w != nil {
+			sum += w.ads.touchEntry(block[i].adHash)
+		}
+	}
+	s.touched = sum
+}
+
+// locate computes which window and which places of the tables each click belongs to.
+func (s *Shard) locate(block []pending) {
 	var start, number int64
 	for i := range block {
 		p := &block[i]
@@ -113,14 +146,11 @@ func (s *Shard) touch(block []pending) {
 		}
 		p.number = uint32(number)
 		p.adHash = click.HashAd(p.Ad, s.seed)
-	}
-	for i := range block {
-		p := &block[i]
-		if w := s.recent[p.number%uint32(len(s.recent))]; w != nil && w.number == p.number {
-			sum += w.ads.touch(p.adHash)
+		p.window = s.recent[p.number%uint32(len(s.recent))]
+		if p.window != nil && p.window.number != p.number {
+			p.window = nil
 		}
 	}
-	s.touched = sum
 }
 
 // verdict judges one click, and counts it if it is to be counted.

@@ -13,14 +13,14 @@ func configCommand() *cobra.Command {
 		Use:     "config",
 		Short:   "Check, print or explain the configuration",
 		Example: "  clickagg config check --config clickagg.yaml",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	check := &cobra.Command{
 		Use:     "check",
 		Short:   "Say whether the configuration is right, with all its faults at once",
 		Example: "  clickagg config check --config clickagg.yaml",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if _, err := settings(c); err != nil {
 				return err
@@ -32,8 +32,8 @@ func configCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use:     "print",
 		Short:   "Print what a process would really use, as YAML",
-		Example: "  CLICKAGG_WINDOW_SIZE=5m clickagg config print",
-		Args:    cobra.NoArgs,
+		Example: "  CLICKAGG_WINDOW_SIZE=30s clickagg config print",
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := settings(c)
 			if err != nil {
@@ -47,7 +47,7 @@ func configCommand() *cobra.Command {
 		Use:     "reference",
 		Short:   "Print the page that explains every key",
 		Example: "  clickagg config reference | less",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := c.OutOrStdout().Write(config.Reference())
 			return err

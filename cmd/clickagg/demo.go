@@ -20,7 +20,7 @@ func demoCommand() *cobra.Command {
 			"With --events, send that many, compare every count, every minute's top 100 and the accounts with the\n" +
 			"generator's own truth, and exit with 0 only if all agree (with --exit; else go on live).",
 		Example: "  clickagg demo\n  clickagg demo --events 200000 --exit",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.Exit && o.Gen.Events == 0 {
 				return usage(errors.New("demo: --exit ends after a comparison: say how many --events"))

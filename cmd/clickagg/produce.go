@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -84,7 +85,7 @@ func produceCommand() *cobra.Command {
 			"mapper will check it; a bad one is reported with its file and line, and not sent (exit status 1).",
 		Example: "  clickagg produce --file clicks.jsonl.gz --finish --wait\n" +
 			"  clickagg produce --file clicks.csv --format csv --map ad_id=item_id,ts=timestamp",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.File == "" {
 				return usage(fmt.Errorf("produce: name a file, as in: clickagg produce --file clicks.jsonl (or - for standard input)"))
@@ -104,7 +105,9 @@ func produceCommand() *cobra.Command {
 			o.Topic, o.Stdin, o.Out, o.Terminal = t.topic, os.Stdin, os.Stderr, isTerminal(os.Stderr)
 			o.Check, o.TimeField, o.Window, o.MaxFuture = checker(&cfg), cfg.Input.Fields.Time, cfg.Window.Size, cfg.Watermark.MaxFuture
 			r, err := load.Produce(c.Context(), log, o)
-			if err != nil {
+			if errors.Is(err, load.ErrUsage) {
+				return usage(fmt.Errorf("produce: %w", err))
+			} else if err != nil {
 				return fmt.Errorf("produce: after %d clicks: %w", r.Sent, err)
 			}
 			if t.wait {
@@ -150,7 +153,7 @@ func generateCommand() *cobra.Command {
 			"gives the same bytes. --truth writes the right count of every ad and minute, in the format of 'export counts'.",
 		Example: "  clickagg generate --events 100000 --file clicks.jsonl.zst --truth truth.csv\n" +
 			"  clickagg generate --live --rate 5000",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := settings(c)
 			if err != nil {

@@ -19,7 +19,7 @@ func queryCommand() *cobra.Command {
 		Use:     "query",
 		Short:   "Ask how many clicks an ad got, or which ads got the most",
 		Example: "  clickagg query count ad000001 --last 5m\n  clickagg query top -n 10 --last 5m",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(countCommand(), topCommand())
@@ -65,7 +65,7 @@ func topCommand() *cobra.Command {
 		Use:     "top",
 		Short:   "Which ads got the most clicks",
 		Example: "  clickagg query top -n 10 --last 5m",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
 			o.Width = query.Width(c.OutOrStdout())
 			return query.Top(c.Context(), to, o, c.OutOrStdout())
@@ -83,7 +83,7 @@ func exportCommand() *cobra.Command {
 		Use:     "export",
 		Short:   "Write out what is stored",
 		Example: "  clickagg export counts --from 2019-11-24T00:00:00Z --to 2019-12-02T00:00:00Z > counts.csv",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	var o query.ExportOptions
@@ -91,7 +91,7 @@ func exportCommand() *cobra.Command {
 		Use:     "counts",
 		Short:   "Every count per ad and minute, ordered by minute, then ad",
 		Example: "  clickagg export counts --from 2019-11-24T00:00:00Z --to 2019-12-02T00:00:00Z --file counts.csv",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
 			if o.File != "" && o.File != "-" {
 				o.Progress = progress.Start(os.Stderr, isTerminal(os.Stderr), 0, "rows")
@@ -115,7 +115,7 @@ func statusCommand() *cobra.Command {
 		Use:     "status",
 		Short:   "How far every role is, what holds back, and whether the accounts add up",
 		Example: "  clickagg status -o json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
 			o.Width = query.Width(c.OutOrStdout())
 			return query.Status(c.Context(), to, o, c.OutOrStdout())

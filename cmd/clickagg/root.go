@@ -25,7 +25,7 @@ func root() *cobra.Command {
 		Version:       ops.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.SetVersionTemplate("{{.Version}}\n")
@@ -35,6 +35,17 @@ func root() *cobra.Command {
 	c.PersistentFlags().String("config", "", "configuration file, YAML (environment: "+config.EnvFile+")")
 	c.AddCommand(runCommand(), produceCommand(), generateCommand(), queryCommand(), exportCommand(), statusCommand(), configCommand(), demoCommand())
 	return c
+}
+
+// noArgs refuses arguments, and with them commands there are none of.
+func noArgs(c *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case c.HasSubCommands():
+		return usage(fmt.Errorf("there is no command %q; see '%s --help'", args[0], c.CommandPath()))
+	}
+	return usage(fmt.Errorf("the argument %q is one too many; see '%s --help'", args[0], c.CommandPath()))
 }
 
 // addKeys gives a command a flag for every key of the named sections, or for

@@ -29,7 +29,7 @@ func runCommand() *cobra.Command {
 		Long: "Run all roles in one process, on the embedded broker and the embedded store, until told to stop.\n" +
 			"Any Kafka client can produce clicks to the topic \"clicks\" at embedded.listen.",
 		Example: "  clickagg run --role=all --data-dir ./clickagg-data",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if role != "all" {
 				return usage(fmt.Errorf("--role %q: this release runs all roles in one process: --role=all", role))

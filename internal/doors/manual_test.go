@@ -176,7 +176,7 @@ func TestReadmeHasEveryRoom(t *testing.T) {
 	readme := page(t, "README.md")
 	var rooms []string
 	for _, s := range repository(t) {
-		if !slices.Contains(rooms, s.room) {
+		if path.Base(s.path) == "doc.go" { // TestRooms asks for one in each
 			rooms = append(rooms, s.room)
 		}
 	}

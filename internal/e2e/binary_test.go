@@ -140,13 +140,25 @@ func (s *server) kill() {
 	s.cmd = nil
 }
 
-// stop ends the process by SIGTERM and returns its exit status.
+// stop ends the process by SIGTERM, within shutdown.timeout, and returns its exit
+// status.
 func (s *server) stop() int {
 	s.t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		s.t.Fatal(err)
 	}
-	err := <-s.ended
+	return s.ends(s.t.Context())
+}
+
+// ends waits until the process has ended and returns its exit status.
+func (s *server) ends(ctx context.Context) int {
+	s.t.Helper()
+	var err error
+	select {
+	case err = <-s.ended:
+	case <-ctx.Done():
+		s.t.Fatalf("the process does not end: %v", ctx.Err())
+	}
 	s.cmd = nil
 	var e *exec.ExitError
 	if errors.As(err, &e) {

@@ -3,6 +3,7 @@ package load
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -18,6 +19,9 @@ import (
 // its event id and its event time in Unix ms. The slices need to stay valid
 // only until the next call. An error says why it is no click.
 type Checker func(value []byte) (adID, eventID []byte, ts int64, err error)
+
+// ErrUsage: what was asked for makes no sense, whatever the input holds.
+var ErrUsage = errors.New("usage")
 
 // UnpackedMax is the default of [ProduceOptions.UnpackedMax].
 const UnpackedMax = 10 << 30
@@ -74,7 +78,7 @@ func Produce(ctx context.Context, log stream.Log, o ProduceOptions) (Report, err
 	started := time.Now()
 	r := Report{Greatest: click.None, Watermark: click.None}
 	if o.Format != "" && o.Format != formatLines && o.Format != formatCSV {
-		return r, fmt.Errorf("format %q is not one of jsonl, csv", o.Format)
+		return r, fmt.Errorf("%w: format %q is not one of jsonl, csv", ErrUsage, o.Format)
 	}
 	topic, err := log.Topic(ctx, o.Topic)
 	if err != nil {

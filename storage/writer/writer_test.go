@@ -244,6 +244,28 @@ func TestBatchesAreBounded(t *testing.T) {
 	}
 }
 
+func TestStopsWithinARead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.reads = []int{9}
+	for i := range int64(9) {
+		w.result(fmt.Sprintf("ad-%d", i), 0, 1, 1)
+	}
+	w.refuse = func() (error, bool) {
+		if len(w.rows) == 1 {
+			return storage.ErrUnavailable, false
+		}
+		return nil, true
+	}
+	w.slept = func(time.Duration) { w.stop() }
+	cfg := w.config()
+	cfg.MaxRows = 4
+	if err := w.run(cfg); err != nil {
+		t.Fatal(err)
+	}
+	wantDiary(t, w, "open 0", "apply", "refuse", "sleep 100ms", "commit 4", "close")
+}
+
 func TestRankings(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

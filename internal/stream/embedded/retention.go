@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -137,19 +138,22 @@ func (s segment) name() string { return strconv.FormatInt(s.base, 10) + ".dat" }
 
 // partitionDir is where the engine keeps a partition.
 func partitionDir(dir, topic string, partition int32) string {
-	return filepath.Join(dir, "partitions", topic+"-"+strconv.Itoa(int(partition)))
+	return filepath.Join(dir, "partitions", url.PathEscape(topic)+"-"+strconv.Itoa(int(partition)))
 }
 
-// partitionOf reads the name of a partition's directory: the topic and the
-// partition's number with a dash between them. The names Kafka allows need no
-// escape.
+// partitionOf reads the name of a partition's directory: the topic, escaped, and
+// the partition's number with a dash between them.
 func partitionOf(name string) (topic string, partition int32, ok bool) {
 	i := strings.LastIndexByte(name, '-')
 	if i < 0 {
 		return "", 0, false
 	}
 	n, err := strconv.ParseInt(name[i+1:], 10, 32)
-	return name[:i], int32(n), err == nil
+	if err != nil {
+		return "", 0, false
+	}
+	topic, err = url.PathUnescape(name[:i])
+	return topic, int32(n), err == nil
 }
 
 // segments lists the files of a partition in the order of their offsets.

@@ -77,6 +77,9 @@ func (l *Log) DeleteRecords(ctx context.Context, topic string, partition int32, 
 		answer, err := l.call(ctx, &routed{exchange{
 			api: protocol.DeleteRecords, request: e.end(), maxSize: smallAnswer, leader: leaderOf(topic, partition),
 		}})
+		if unrouted(err) {
+			return l.exists(ctx, err, topic, partition)
+		}
 		if err != nil {
 			return err
 		}

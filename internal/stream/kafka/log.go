@@ -33,7 +33,7 @@ type Config struct {
 	// nil is [None] for all.
 	Compression func(topic string) Codec
 
-	FetchBytes    int // of one partition in one response; 4 MiB by default, at most 64 MiB
+	FetchBytes    int // of one partition in one response; 1 MiB by default, at most 64 MiB
 	UnpackedBytes int // a record batch may unpack to; 16 MiB by default
 	BatchBytes    int // of one batch that is appended, before packing; 900 KiB by default
 
@@ -60,7 +60,7 @@ func (c *Config) complete() error {
 		v            *int
 		dflt, lo, hi int
 	}{
-		{&c.FetchBytes, 4 << 20, 1 << 10, fetchBytesMax},
+		{&c.FetchBytes, 1 << 20, 1 << 10, fetchBytesMax},
 		{&c.UnpackedBytes, 16 << 20, 1 << 10, 1 << 30},
 		{&c.BatchBytes, 900 << 10, 1 << 10, 64 << 20},
 	} {

@@ -325,9 +325,9 @@ func TestAdmin(t *testing.T) {
 	if got, err := l.Topic(t.Context(), "a"); err != nil || got.Partitions != 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	err := l.CreateTopics(t.Context(), []kafka.TopicSpec{{Name: "not a name", Partitions: 1}, {Name: "c", Partitions: 1}})
-	if err == nil || !strings.Contains(err.Error(), "not a name") {
-		t.Errorf("a bad name: %v", err)
+	err := l.CreateTopics(t.Context(), []kafka.TopicSpec{{Name: "many", Partitions: 1, Replication: 5}, {Name: "c", Partitions: 1}})
+	if err == nil || !strings.Contains(err.Error(), "many") {
+		t.Errorf("too many replicas: %v", err)
 	}
 	if err := l.DeleteRecords(t.Context(), "none", 0, 1); !errors.Is(err, stream.ErrNoTopic) {
 		t.Errorf("records of no topic: %v", err)
@@ -340,5 +340,22 @@ func TestAdmin(t *testing.T) {
 	}
 	if start, end, err := l.Bounds(t.Context(), "b", 0); err != nil || start != 1 || end != 2 {
 		t.Errorf("bounds %d to %d, %v", start, end, err)
+	}
+	r, err := l.Open(t.Context(), "b", 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := r.Read(t.Context(), time.Second); err != nil || len(got.Records) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if err := b.DeleteTopic("b"); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = r.Read(t.Context(), time.Second)
+	}
+	if !errors.Is(err, stream.ErrNoTopic) {
+		t.Errorf("reading a deleted topic: %v", err)
 	}
 }

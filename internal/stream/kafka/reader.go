@@ -73,7 +73,7 @@ func (l *Log) Open(ctx context.Context, topic string, partition int32, offset in
 		batch: stream.Batch{Next: offset},
 	}
 	r.ctx, r.cancel = context.WithCancel(l.ctx)
-	for range cap(r.free) {
+	for range 1 { x := &response{decoder: decoder{unpackedMax: l.cfg.UnpackedBytes, recordsMax: recordsMax}}; r.free <- x; r.free <- x; break
 		r.free <- &response{decoder: decoder{
 			unpackedMax: l.cfg.UnpackedBytes, recordsMax: recordsMax, appendTime: l.cfg.RequireAppendTime(topic),
 		}}
@@ -256,7 +256,7 @@ func (r *reader) judge(step string, offset int64, err error) error {
 	case errors.Is(err, kafkago.OffsetOutOfRange):
 		return r.final(step, offset, r.outOfRange(offset))
 	case errors.Is(err, kafkago.UnknownTopicID), errors.Is(err, kafkago.InconsistentTopicID),
-		errors.Is(err, kafkago.UnknownTopicOrPartition):
+		errors.Is(err, kafkago.UnknownTopicOrPartition), unrouted(err):
 		return r.vanished(step)
 	case !transient(err):
 		return fmt.Errorf("%s: %w", step, err)

@@ -89,6 +89,12 @@ func leaderOf(topic string, partition int32) func(protocol.Cluster) (protocol.Br
 	}
 }
 
+// unrouted tells whether a request found no leader to go to because its topic or
+// partition is not known: deleted, or made a moment ago.
+func unrouted(err error) bool {
+	return errors.Is(err, protocol.ErrNoTopic) || errors.Is(err, protocol.ErrNoPartition)
+}
+
 // encoding appends the parts of a request.
 type encoding struct{ b []byte }
 

@@ -1,0 +1,180 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestUsage: a wrong command line or configuration is refused with exit status 2
+// and all that is wrong with it.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	bad := write(t, "bad.yaml", "window:\n  size: 7m\n  sice: 1m\nwatermark:\n  delay: 30\ndedupe:\n  horizon: 1m\nlog: {level: loud}\n")
+	faults := []string{"window.size", "window.sice", "watermark.delay", "log.level", bad}
+	for _, test := range []struct {
+		args []string
+		says []string
+	}{
+		{[]string{"count"}, []string{`"count"`, "--help"}},
+		{[]string{"--nope"}, []string{"--nope", "clickagg --help"}},
+		{[]string{"run", "--nope"}, []string{"--nope", "clickagg run --help"}},
+		{[]string{"run", "--config", bad}, faults},
+		{[]string{"config", "check", "--config", bad}, faults},
+		{[]string{"config", "print", "--config", bad}, faults},
+		{[]string{"status", "--config", bad}, faults},
+		{[]string{"config", "check", "--config", "/no/such.yaml"}, []string{"/no/such.yaml"}},
+		{[]string{"config", "check", "--dedupe.horizon", "1m"}, []string{"dedupe.horizon", "window.allowed_lateness", "6m15s"}},
+		{[]string{"config", "check", "--api.listen", "0.0.0.0:8080", "--window.size", "1"}, []string{"api.listen", "window.size"}},
+		{[]string{"query", "count"}, []string{"name one ad"}},
+		{[]string{"query", "top", "-n", "many"}, []string{"-n"}},
+		{[]string{"query", "top", "-o", "xml"}, []string{"xml", "table", "json", "csv"}},
+		{[]string{"demo", "--exit"}, []string{"--events"}},
+		{[]string{"generate", "--events", "-1", "--file", "-"}, []string{"events"}},
+	} {
+		stdout, stderr, status := run(t, test.args...)
+		if status != 2 || stdout != "" {
+			t.Errorf("%v: status %d, printed %q", test.args, status, stdout)
+		}
+		contains(t, stderr, test.says...)
+	}
+}
+
+// TestConfig: flags win over the environment, and that over the file; what print
+// shows can be read back.
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	file := write(t, "clickagg.yaml", "window: {size: 5m}\nlog: {level: warn, format: json}\ndata_dir: from-the-file\n")
+	c := exec.CommandContext(limited(t), binary, "config", "print", "--config", file, "--log.level", "debug")
+	c.Env = append(os.Environ(), "CLICKAGG_LOG_LEVEL=error", "CLICKAGG_WINDOW_SIZE=30s")
+	out, err := c.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, string(out), "data_dir: from-the-file", "level: debug", "size: 30s", "format: json")
+	printed := write(t, "printed.yaml", string(out))
+	again, stderr, status := run(t, "config", "print", "--config", printed)
+	if status != 0 || again != string(out) {
+		t.Errorf("status %d, %s\n%s", status, stderr, again)
+	}
+	if stdout, stderr, status := run(t, "config", "check", "--config", printed); status != 0 || !strings.Contains(stdout, "ok") {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
+	}
+	reference, _, status := run(t, "config", "reference")
+	if status != 0 {
+		t.Errorf("reference: status %d", status)
+	}
+	section := ""
+	for line := range strings.Lines(string(out)) { // every key is explained
+		key, _, ok := strings.Cut(strings.TrimSpace(line), ":")
+		if !ok || strings.HasPrefix(key, "#") || strings.HasPrefix(line, "    ") {
+			continue
+		}
+		if !strings.HasPrefix(line, " ") {
+			section = key
+			contains(t, reference, section)
+			continue
+		}
+		contains(t, reference, section+"."+key)
+	}
+}
+
+// TestExamples runs the examples of every command's help as they are printed,
+// against a running installation.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	s := running(ctx, t)
+	dir := t.TempDir()
+	files := map[string]string{
+		"clicks.csv":    "event_id,item_id,timestamp\n1,a,2019-11-24T00:00:00Z\n",
+		"clickagg.yaml": "window: {size: 1m}\n",
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	real, err := filepath.Abs(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(real, filepath.Join(dir, "clickagg")); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []string{"clicks.jsonl", "clicks.jsonl.gz"} {
+		if _, stderr, status := run(t, "generate", "--events", "1000", "--garbage", "0", "--file", filepath.Join(dir, f)); status != 0 {
+			t.Fatalf("generate: %s", stderr)
+		}
+	}
+	ran := 0
+	for _, line := range examples(t) {
+		if regexp.MustCompile(`clickagg (run|demo)\b|--live`).MatchString(line) {
+			continue // they do not end, or TestDemo runs them
+		}
+		ran++
+		line, _, _ = strings.Cut(line, " | ")
+		c := exec.CommandContext(ctx, "sh", "-c", line)
+		c.Dir = dir
+		c.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CLICKAGG_API_LISTEN="+s.api, "CLICKAGG_EMBEDDED_LISTEN="+s.broker)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", line, err, out)
+		}
+	}
+	if ran < 10 {
+		t.Errorf("only %d examples", ran)
+	}
+}
+
+// examples lists the lines of every command's Examples.
+func examples(t *testing.T) (lines []string) {
+	t.Helper()
+	seen := map[string]bool{}
+	var visit func(command ...string)
+	visit = func(command ...string) {
+		help, _, status := run(t, append(command, "--help")...)
+		if status != 0 {
+			t.Fatalf("%v --help: status %d", command, status)
+		}
+		part := ""
+		var commands []string
+		for line := range strings.Lines(help) {
+			line = strings.TrimRight(line, "\n")
+			switch {
+			case !strings.HasPrefix(line, " "):
+				part = line
+			case part == "Examples:" && !seen[line]:
+				seen[line] = true
+				lines = append(lines, strings.TrimSpace(line))
+			case part == "Available Commands:":
+				if name := strings.Fields(line)[0]; name != "help" && name != "completion" {
+					commands = append(commands, name)
+				}
+			}
+		}
+		if len(commands) == 0 && !strings.Contains(help, "Examples:") {
+			t.Errorf("%v has no examples", command)
+		}
+		for _, c := range commands {
+			visit(append(append([]string{}, command...), c)...)
+		}
+	}
+	visit()
+	return lines
+}
+
+// TestAway: a command that finds no installation says where it looked.
+func TestAway(t *testing.T) {
+	t.Parallel()
+	at := "http://" + freeAddr(t)
+	for _, args := range [][]string{{"status"}, {"query", "top"}, {"query", "count", "a"}, {"export", "counts"}} {
+		stdout, stderr, status := run(t, append(args, "--api.url", at)...)
+		if status != 3 || stdout != "" {
+			t.Errorf("%v: status %d, printed %q", args, status, stdout)
+		}
+		contains(t, stderr, at, "clickagg run")
+	}
+}
