@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/clickagg/clickagg/internal/api"
@@ -18,6 +21,11 @@ func (p *process) status() api.Status {
 	accounts := map[click.Source]click.Account{}
 	st.Roles = []api.Role{p.mapperRole(&st, accounts), p.aggregatorRole(&st), p.reducerRole(), p.writerRole()}
 	p.account(&st, accounts)
+	for _, role := range st.Roles { // parts come in the order in which they started
+		slices.SortFunc(role.Partitions, func(a, b api.Partition) int {
+			return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+		})
+	}
 	return st
 }
 
@@ -115,10 +123,13 @@ func (p *process) account(st *api.Status, accounts map[click.Source]click.Accoun
 			broken[v.Broken.Source] = true
 		}
 	}
-	for _, v := range p.mapper.Sources() {
-		a := accounts[v.Source]
-		row := api.NewAccounting(v.Source, &a, tallies[v.Source])
-		row.Holds = row.Holds && !broken[v.Source]
+	sources := slices.SortedFunc(maps.Keys(accounts), func(a, b click.Source) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	for _, source := range sources {
+		a := accounts[source]
+		row := api.NewAccounting(source, &a, tallies[source])
+		row.Holds = row.Holds && !broken[source]
 		st.Accounting = append(st.Accounting, row)
 	}
 }

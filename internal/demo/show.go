@@ -76,7 +76,10 @@ func look(ctx context.Context, c *client.Client) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	top, err := c.Top(ctx, shown, client.Range{Last: "5m"})
+	// With the minute that is open: "last" is for whole minutes, and for the first
+	// one there would be nothing to see.
+	to := time.Now().Truncate(time.Minute).Add(time.Minute)
+	top, err := c.Top(ctx, shown, client.Range{From: to.Add(-5 * time.Minute).Format(time.RFC3339), To: to.Format(time.RFC3339)})
 	if err != nil {
 		return nil, err
 	}

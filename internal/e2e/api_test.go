@@ -116,8 +116,15 @@ func TestStatus(t *testing.T) {
 	ctx := limited(t)
 	s := running(ctx, t)
 	s.settled(ctx, 0)
-	text := s.must("status")
-	contains(t, text, "no window is complete yet; held back: clicks/", "never had a click", "✓ clicks/0: received 0")
+	s.eventually(ctx, "what holds back", func() error {
+		text := s.must("status")
+		for _, words := range []string{"no window is complete yet; held back: clicks/", "mapper clicks/0 is held back: never had a click", "✓ clicks/0: received 0"} {
+			if !strings.Contains(text, words) {
+				return fmt.Errorf("%q is not in:\n%s", words, text)
+			}
+		}
+		return nil
+	})
 	clicks, _ := minutes(0, 3, 10)
 	s.load(write(t, "clicks.jsonl", clicks), "--finish", "--wait")
 	s.settled(ctx, 34)

@@ -73,7 +73,7 @@ func (l *Log) Open(ctx context.Context, topic string, partition int32, offset in
 		batch: stream.Batch{Next: offset},
 	}
 	r.ctx, r.cancel = context.WithCancel(l.ctx)
-	for range 1 { x := &response{decoder: decoder{unpackedMax: l.cfg.UnpackedBytes, recordsMax: recordsMax}}; r.free <- x; r.free <- x; break
+	for range cap(r.free) {
 		r.free <- &response{decoder: decoder{
 			unpackedMax: l.cfg.UnpackedBytes, recordsMax: recordsMax, appendTime: l.cfg.RequireAppendTime(topic),
 		}}
