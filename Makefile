@@ -1,4 +1,4 @@
-# Everything a laptop or CI does is a target here. Needed beforehand: Go 1.26 or newer.
+# Everything a laptop or CI does is a target here. Needed beforehand: Go 1.26 or newer, and for the tests a C compiler.
 SHELL := bash
 GO ?= go
 BIN := bin/clickagg
@@ -31,7 +31,11 @@ lint: go-installed
 	$(GO) vet ./...
 	$(GO) tool staticcheck -checks 'inherit,ST1000,ST1020,ST1021' ./...
 
-unit: go-installed ## unit, property and contract tests, the simulation, the race detector
+# The race detector needs a C compiler.
+cc-installed:
+	@command -v "$${CC:-cc}" >/dev/null || command -v gcc >/dev/null || { echo "make: a C compiler is missing, which the race detector needs: install gcc (Debian: apt-get install gcc)"; exit 1; }
+
+unit: go-installed cc-installed ## unit, property and contract tests, the simulation, the race detector
 	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v -e /internal/e2e -e /internal/sim)
 	$(GO) test -shuffle=on ./internal/sim
 

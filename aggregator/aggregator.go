@@ -25,8 +25,6 @@ type Config struct {
 	Window    window.Config // Shard is set by Aggregator.Shard
 	Snapshots time.Duration // interval
 	Rejected  int32         // partitions of the rejected topic
-	// Trim, if set, may delete a shard's log before an offset: no snapshot needs it.
-	Trim func(ctx context.Context, topic string, partition int32, before int64) error
 	// Background is [stage.Config.Background].
 	Background func(func())
 }
@@ -56,11 +54,6 @@ func (a *Aggregator) Shard(ctx context.Context, shard int32) error {
 		Log: a.log, Topic: a.cfg.Topics.Shuffle, Partition: shard, Group: a.cfg.Group,
 		Snapshots: snapshot.NewKeeper(a.blobs, a.cfg.Cluster, name), Interval: a.cfg.Snapshots,
 		Clock: a.clock, Logger: a.logger.With(zap.Int32("shard", shard)), Background: a.cfg.Background,
-	}
-	if a.cfg.Trim != nil {
-		run.Trim = func(ctx context.Context, before int64) error {
-			return a.cfg.Trim(ctx, a.cfg.Topics.Shuffle, shard, before)
-		}
 	}
 	err := stage.Run(ctx, run,
 		func() *machine { return a.machine(window.New(cfg)) },

@@ -154,7 +154,7 @@ func (s *source) begin(ctx context.Context) (next int64, err error) {
 		id, text, _ := strings.Cut(at.Metadata, "/")
 		if id != hex.EncodeToString(s.topic.ID[:]) {
 			return 0, fmt.Errorf("%w: topic %s was deleted and made again since offset %d was counted: "+
-				"what the old topic still held is gone; to count the new one start a new group or data_dir",
+				"what the old topic still held is gone; to count the new one start anew with another kafka.topic_prefix or data_dir",
 				ErrLoss, s.topic.Name, at.Offset)
 		}
 		if state, err = rule.DecodeState(text); err != nil {

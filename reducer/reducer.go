@@ -25,8 +25,6 @@ type Config struct {
 	Snapshots time.Duration
 	Results   int32 // partitions of the results topic
 	Rankings  int32 // partitions of the rankings topic
-	// Trim, if set, may delete the partials before an offset: no snapshot needs them.
-	Trim func(ctx context.Context, topic string, partition int32, before int64) error
 	// Background is [stage.Config.Background].
 	Background func(func())
 }
@@ -57,11 +55,6 @@ func (r *Reducer) Partition(ctx context.Context, partition int32) error {
 		Log: r.log, Topic: r.cfg.Topics.Partials, Partition: partition, Group: r.cfg.Group,
 		Snapshots: snapshot.NewKeeper(r.blobs, r.cfg.Cluster, name), Interval: r.cfg.Snapshots,
 		Clock: r.clock, Logger: r.logger.With(zap.Int32("reducer", partition)), Background: r.cfg.Background,
-	}
-	if r.cfg.Trim != nil {
-		run.Trim = func(ctx context.Context, before int64) error {
-			return r.cfg.Trim(ctx, r.cfg.Topics.Partials, partition, before)
-		}
 	}
 	err := stage.Run(ctx, run,
 		func() *machine { return r.machine(merge.New(cfg), cfg) },

@@ -65,6 +65,9 @@ type Store interface {
 	// Span returns the start of the first and of the last window that has a cell
 	// under the filter, and false when there is none.
 	Span(ctx context.Context, filter string) (first, last int64, ok bool, err error)
+	// ID names this very store, never empty: one that was emptied or restored from
+	// nothing has another. Whoever remembers how much is stored remembers the ID too.
+	ID() string
 	// Close frees the store. Its use afterwards is an error.
 	Close() error
 }

@@ -21,6 +21,7 @@ type Status struct {
 	Sources []click.Progress // a copy, ordered by topic and partition
 
 	Windows int   // whose counts are kept
+	Unsaid  int   // of these, with counts that no partial has said yet
 	Ads     int   // summed over these windows
 	IDs     int64 // identities remembered, what MaxIDs limits
 	Bytes   int64 // what the tables occupy
@@ -40,6 +41,9 @@ func (s *Shard) Status() Status {
 		}
 	}
 	for _, w := range s.live() {
+		if w.changed {
+			st.Unsaid++
+		}
 		st.Ads += len(w.ads.entries)
 		st.Bytes += w.ads.bytes()
 	}

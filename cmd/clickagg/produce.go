@@ -15,6 +15,7 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/gen"
 	"github.com/clickagg/clickagg/internal/load"
+	"github.com/clickagg/clickagg/internal/settle"
 	"github.com/clickagg/clickagg/internal/stream/kafka"
 	"github.com/clickagg/clickagg/mapper/rule"
 )
@@ -53,26 +54,22 @@ func (t *target) dial(c *cobra.Command, cfg *config.Config) (*kafka.Log, error) 
 	return log, nil
 }
 
-// final waits until everything before a time is complete in the store.
-func final(ctx context.Context, cfg *config.Config, until int64) error {
-	if until == click.None {
-		return nil
-	}
+// stored waits until everything sent is in the store, and final up to a time.
+func (t *target) stored(ctx context.Context, log *kafka.Log, cfg *config.Config, until int64) error {
 	to, err := client.New(apiURL(*cfg))
 	if err != nil {
 		return usage(err)
 	}
 	defer to.Close()
-	return load.Wait(ctx, load.WaitOptions{
-		Until: until, Out: os.Stderr, Terminal: isTerminal(os.Stderr),
-		Poll: func(ctx context.Context) (int64, error) {
-			s, err := to.Status(ctx)
-			if err != nil || s.CompleteUntil == nil {
-				return click.None, err
-			}
-			return s.CompleteUntil.UnixMilli(), nil
-		},
+	fmt.Fprintln(os.Stderr, "sent; waiting until it is final in the store")
+	started := time.Now()
+	err = settle.Wait(ctx, settle.Options{
+		Log: log, Input: t.topic, Topics: click.TopicsOf(cfg.Kafka.TopicPrefix), Until: until, Status: to.Status,
 	})
+	if err == nil {
+		fmt.Fprintln(os.Stderr, "final after", time.Since(started).Round(10*time.Millisecond))
+	}
+	return err
 }
 
 func produceCommand() *cobra.Command {
@@ -111,7 +108,7 @@ func produceCommand() *cobra.Command {
 				return fmt.Errorf("produce: after %d clicks: %w", r.Sent, err)
 			}
 			if t.wait {
-				if err := final(c.Context(), &cfg, r.Watermark); err != nil {
+				if err := t.stored(c.Context(), log, &cfg, r.Watermark); err != nil {
 					return err
 				}
 			}
@@ -189,7 +186,7 @@ func generateCommand() *cobra.Command {
 			o.Topic = t.topic
 			r, _, err := load.Generate(c.Context(), log, o)
 			if err == nil && t.wait {
-				err = final(c.Context(), &cfg, r.Watermark)
+				err = t.stored(c.Context(), log, &cfg, r.Watermark)
 			}
 			return err
 		},

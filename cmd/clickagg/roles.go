@@ -111,7 +111,7 @@ func (p *process) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := store.Open(filepath.Join(p.cfg.DataDir, "store"), store.Options{})
+	s, err := store.Open(filepath.Join(p.cfg.DataDir, "store"), store.Options{Logger: p.logger, Owner: p.facts.Cluster.ID})
 	if err != nil {
 		return err
 	}
@@ -121,8 +121,8 @@ func (p *process) open(ctx context.Context) error {
 	return err
 }
 
-// topicSpecs lists the topics an installation needs. Shuffle and partials are
-// kept until no snapshot needs them, and control for ever.
+// topicSpecs lists the topics an installation needs. What a stage reads is kept
+// as long as the clicks, so that it can do without snapshots; control for ever.
 func (p *process) topicSpecs() []kafka.TopicSpec {
 	keep := map[string]string{"retention.ms": "-1", "retention.bytes": "-1", "message.timestamp.type": "LogAppendTime"}
 	some := map[string]string{
@@ -132,7 +132,7 @@ func (p *process) topicSpecs() []kafka.TopicSpec {
 		return kafka.TopicSpec{Name: name, Partitions: int32(partitions), Replication: 1, Configs: configs}
 	}
 	specs := []kafka.TopicSpec{
-		spec(p.topics.Shuffle, p.cfg.Aggregator.Shards, keep), spec(p.topics.Partials, p.cfg.Reducer.Partitions, keep),
+		spec(p.topics.Shuffle, p.cfg.Aggregator.Shards, some), spec(p.topics.Partials, p.cfg.Reducer.Partitions, some),
 		spec(p.topics.Results, resultsPartitions, some), spec(p.topics.Rankings, p.cfg.Reducer.Partitions, some),
 		spec(p.topics.Rejected, rejectedPartitions, some), spec(p.topics.Late, rejectedPartitions, some),
 		spec(p.topics.Control, 1, keep),
@@ -206,7 +206,7 @@ func (p *process) aggregateShards(ctx context.Context, parts *errgroup.Group) {
 			Horizon: c.Dedupe.Horizon.Milliseconds(), Tick: c.Aggregator.Tick.Milliseconds(), Top: c.Aggregator.Top,
 			MaxIDs: c.Aggregator.MaxIDs, MaxAds: c.Aggregator.MaxAds, Filter: click.FilterAll,
 		},
-		Snapshots: c.Aggregator.SnapshotInterval, Rejected: rejectedPartitions, Trim: p.trim(),
+		Snapshots: c.Aggregator.SnapshotInterval, Rejected: rejectedPartitions,
 	}, stream.Wall{}, p.aggregator, p.logger)
 	for i := range cluster.Shards {
 		parts.Go(func() error { return a.Shard(ctx, i) })
@@ -220,7 +220,7 @@ func (p *process) reducePartitions(ctx context.Context, parts *errgroup.Group) {
 		Merge: merge.Config{
 			Reducers: cluster.Reducers, Top: c.Aggregator.Top, Lateness: c.Window.AllowedLateness.Milliseconds(), Tick: c.Aggregator.Tick.Milliseconds(),
 		},
-		Snapshots: c.Aggregator.SnapshotInterval, Results: resultsPartitions, Rankings: cluster.Reducers, Trim: p.trim(),
+		Snapshots: c.Aggregator.SnapshotInterval, Results: resultsPartitions, Rankings: cluster.Reducers,
 	}, stream.Wall{}, p.reducer, p.logger)
 	for i := range cluster.Reducers {
 		parts.Go(func() error { return r.Partition(ctx, i) })
@@ -237,15 +237,6 @@ func (p *process) writeResults(ctx context.Context, parts *errgroup.Group) {
 	for i := range p.facts.Cluster.Reducers {
 		parts.Go(func() error { return w.Rankings(ctx, i) })
 	}
-}
-
-// trim deletes what no snapshot needs, on the embedded broker, where nobody
-// else reads clickagg's own topics.
-func (p *process) trim() func(context.Context, string, int32, int64) error {
-	if len(p.cfg.Kafka.Brokers) > 0 {
-		return nil
-	}
-	return p.log.DeleteRecords
 }
 
 // close undoes open, the last opened first.

@@ -15,6 +15,7 @@ import (
 	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/ops"
 	"github.com/clickagg/clickagg/internal/stage"
+	broker "github.com/clickagg/clickagg/internal/stream/embedded"
 	"github.com/clickagg/clickagg/mapper"
 	"github.com/clickagg/clickagg/reducer"
 	"github.com/clickagg/clickagg/reducer/merge"
@@ -88,7 +89,8 @@ func status(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, mapper.ErrLoss), errors.Is(err, stage.ErrLoss), errors.As(err, new(window.Gap)), errors.As(err, new(*merge.Gap)):
+	case errors.Is(err, mapper.ErrLoss), errors.Is(err, stage.ErrLoss), errors.Is(err, broker.ErrDamaged),
+		errors.As(err, new(window.Gap)), errors.As(err, new(*merge.Gap)):
 		return &exit{status: 4, err: err}
 	case errors.Is(err, control.ErrMismatch):
 		return &exit{status: 2, err: err}

@@ -60,7 +60,7 @@ func (p *process) aggregatorRole(st *api.Status) api.Role {
 	for i, v := range p.aggregator.Shards() {
 		part := api.Partition{
 			Topic: p.topics.Shuffle, Partition: v.Shard, Next: v.Position, End: v.End, Lag: v.End - v.Position,
-			Watermark: moment(v.Watermark), WindowsOpen: int64(v.Windows), IDs: v.IDs, Ads: int64(v.Ads),
+			Watermark: moment(v.Watermark), WindowsOpen: int64(v.Windows), IDs: v.IDs, Ads: int64(v.Ads), Unsaid: int64(v.Unsaid),
 		}
 		switch {
 		case v.Missing > 0:

@@ -22,23 +22,23 @@ func meant(name string, known []string) string {
 	if len(known) == 0 {
 		return "; it takes none"
 	}
-	all := "; there are " + strings.Join(known, ", ")
+	all := "there are " + strings.Join(known, ", ")
 	const longest = 100 // no name is; the distance takes time in the product of the lengths
 	if len(name) > longest {
-		return all
+		return "; " + all
 	}
 	lower := strings.ToLower(strings.ReplaceAll(name, "-", "_"))
 	best, least := "", 3
 	for _, k := range known {
 		if otherNames[lower] == k {
-			return "; did you mean " + k + "?" + all
+			return "; did you mean " + k + "? " + all
 		}
 		if d := nearest.Distance(lower, k); d < least && d < len(k) {
 			best, least = k, d
 		}
 	}
 	if best == "" {
-		return all
+		return "; " + all
 	}
-	return "; did you mean " + best + "?" + all
+	return "; did you mean " + best + "? " + all
 }

@@ -36,6 +36,7 @@ type Partition struct {
 	WindowsOpen int64      `json:"windows_open,omitempty"` // windows that can still change
 	IDs         int64      `json:"ids,omitempty"`          // event ids remembered
 	Ads         int64      `json:"ads,omitempty"`          // ads in the open windows
+	Unsaid      int64      `json:"unsaid,omitempty"`       // windows whose newest counts were not sent on yet
 }
 
 // Accounting says what became of every record of one source: received = marks +

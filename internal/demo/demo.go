@@ -10,9 +10,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/gen"
 	"github.com/clickagg/clickagg/internal/load"
 	"github.com/clickagg/clickagg/internal/progress"
+	"github.com/clickagg/clickagg/internal/settle"
 	"github.com/clickagg/clickagg/internal/stream/kafka"
 )
 
@@ -76,9 +78,9 @@ func (o *Options) check(ctx context.Context, s *server, log *kafka.Log) error {
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	err = load.Wait(ctx, load.WaitOptions{
-		Until: r.Watermark, Every: 20 * time.Millisecond, Out: o.Out, Terminal: o.Terminal,
-		Poll: func(ctx context.Context) (int64, error) { return s.completeUntil(ctx) },
+	err = settle.Wait(ctx, settle.Options{
+		Log: log, Input: "clicks", Topics: click.TopicsOf("clickagg"), Until: r.Watermark, Every: 20 * time.Millisecond,
+		Status: s.client.Status,
 	})
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)

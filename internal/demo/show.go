@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/clickagg/clickagg/internal/api/client"
-	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/load"
 	"github.com/clickagg/clickagg/internal/progress"
 	"github.com/clickagg/clickagg/internal/stream/kafka"
@@ -16,14 +15,6 @@ import (
 
 // shown is how many ads the live view lists.
 const shown = 10
-
-func (s *server) completeUntil(ctx context.Context) (int64, error) {
-	st, err := s.client.Status(ctx)
-	if err != nil || st.CompleteUntil == nil {
-		return click.None, err
-	}
-	return st.CompleteUntil.UnixMilli(), nil
-}
 
 // show sends a live stream and shows, once a second, what the server says of it,
 // until ctx ends.

@@ -56,7 +56,7 @@ var homes = []struct {
 }
 
 // lookers are rooms whose tests may use any client, to look at real servers.
-var lookers = []string{"internal/e2e"}
+var lookers = []string{"internal/e2e", "internal/stream/embedded"}
 
 // lengths, in lines. They are not taste: well-kept programs of this kind stay
 // under them without trying.

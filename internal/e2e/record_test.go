@@ -112,16 +112,14 @@ func TestCloudEvents(t *testing.T) {
 	}
 }
 
-// TestRejected sends garbage of every kind: each record stands on the rejected
-// topic with its reason, its origin and its own bytes, and costs no good click.
-func TestRejected(t *testing.T) {
-	t.Parallel()
-	ctx := limited(t)
-	s := running(ctx, t)
-	log := s.dial(ctx)
-	good := func(i int) record {
-		return record{value: fmt.Sprintf(`{"event_id":"good%d","ad_id":"good","ts":%d}`, i, may.UnixMilli())}
-	}
+// refused is a record that is no click, and why.
+type refused struct {
+	reason click.Reason
+	record record
+}
+
+// garbage is a record or more for every reason that a record can give.
+func garbage() []refused {
 	event := func(without string, pairs ...string) []click.Header {
 		h := map[string]string{"ce_specversion": "1.0", "ce_type": "click", "ce_source": "shop", "ce_id": "1", "ce_time": "2024-05-01T10:00:00Z"}
 		delete(h, without)
@@ -135,10 +133,7 @@ func TestRejected(t *testing.T) {
 		return list
 	}
 	far := strconv.FormatInt(time.Now().Add(time.Hour).UnixMilli(), 10)
-	garbage := []struct {
-		reason click.Reason
-		record record
-	}{
+	return []refused{
 		{click.Empty, record{value: ""}},
 		{click.Malformed, record{value: "garbage"}},
 		{click.Malformed, record{value: `[{"event_id":"1","ad_id":"a","ts":1714557600000}]`}},
@@ -164,6 +159,19 @@ func TestRejected(t *testing.T) {
 		{click.BadCloudEvent, record{value: "avro", headers: headers("content-type", "application/cloudevents+avro")}},
 		{click.BadMark, record{value: "NULL", headers: headers(click.HeaderWatermark, "soon")}},
 	}
+}
+
+// TestRejected sends garbage of every kind: each record stands on the rejected
+// topic with its reason, its origin and its own bytes, and costs no good click.
+func TestRejected(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	s := running(ctx, t)
+	log := s.dial(ctx)
+	good := func(i int) record {
+		return record{value: fmt.Sprintf(`{"event_id":"good%d","ad_id":"good","ts":%d}`, i, may.UnixMilli())}
+	}
+	garbage := garbage()
 	var messages []stream.Message
 	for i, g := range garbage {
 		for _, r := range []record{g.record, good(i)} {

@@ -76,11 +76,23 @@ func TestRestart(t *testing.T) {
 // means more log to read.
 func TestSnapshots(t *testing.T) {
 	t.Parallel()
-	for name, damage := range map[string]func(newest string) error{
-		"newest gone":    os.Remove,
-		"newest torn":    func(newest string) error { return os.Truncate(newest, 40) },
-		"newest empty":   func(newest string) error { return os.Truncate(newest, 0) },
-		"newest flipped": flip,
+	for name, damage := range map[string]func(newest string, all []string) error{
+		"newest gone":    func(newest string, _ []string) error { return os.Remove(newest) },
+		"newest torn":    func(newest string, _ []string) error { return os.Truncate(newest, 40) },
+		"newest empty":   func(newest string, _ []string) error { return os.Truncate(newest, 0) },
+		"newest flipped": func(newest string, _ []string) error { return flip(newest) },
+		"all flipped": func(_ string, all []string) (err error) {
+			for _, f := range all {
+				err = errors.Join(err, flip(f))
+			}
+			return err
+		},
+		"all gone": func(_ string, all []string) (err error) {
+			for _, f := range all {
+				err = errors.Join(err, os.Remove(f))
+			}
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -89,12 +101,12 @@ func TestSnapshots(t *testing.T) {
 			first, one := minutes(0, 10, 100)
 			second, two := minutes(10, 20, 100)
 			s.load(write(t, "first.jsonl", first), "--finish", "--wait")
-			s.trimmed(ctx)
+			s.kept(ctx)
 			if status := s.stop(); status != 0 {
 				t.Errorf("stopped with status %d", status)
 			}
 			for _, files := range snapshots(t, s) {
-				if err := damage(files[len(files)-1]); err != nil {
+				if err := damage(files[len(files)-1], files); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -110,40 +122,8 @@ func TestSnapshots(t *testing.T) {
 	}
 }
 
-// TestSnapshotsGone: when no snapshot is left and the log was trimmed behind them,
-// nothing is counted anew from the middle of it. They come back, and all is well.
-func TestSnapshotsGone(t *testing.T) {
-	t.Parallel()
-	ctx := limited(t)
-	s := running(ctx, t, "--aggregator.snapshot-interval", "300ms")
-	clicks, counts := minutes(0, 10, 100)
-	s.load(write(t, "clicks.jsonl", clicks), "--finish", "--wait")
-	s.trimmed(ctx)
-	if status := s.stop(); status != 0 {
-		t.Errorf("stopped with status %d", status)
-	}
-	kept, away := filepath.Join(s.data(), "snapshots"), filepath.Join(s.dir, "away")
-	if err := os.Rename(kept, away); err != nil {
-		t.Fatal(err)
-	}
-	s.start()
-	if status := s.ends(ctx); status != 4 {
-		t.Errorf("status %d", status)
-	}
-	text, err := os.ReadFile(s.out.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	contains(t, string(text), "records lost", "restore the snapshots")
-	if err := errors.Join(os.RemoveAll(kept), os.Rename(away, kept)); err != nil {
-		t.Fatal(err)
-	}
-	s.again(ctx, counts)
-}
-
-// trimmed waits until each machine has two snapshots: the log before the older
-// one may be gone.
-func (s *server) trimmed(ctx context.Context) {
+// kept waits until each machine has two snapshots, as many as are kept.
+func (s *server) kept(ctx context.Context) {
 	s.t.Helper()
 	s.eventually(ctx, "two snapshots of each machine", func() error {
 		machines := snapshots(s.t, s)

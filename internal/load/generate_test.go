@@ -3,7 +3,6 @@ package load
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -177,42 +176,5 @@ func TestGenerateRefused(t *testing.T) {
 		if _, _, err := Generate(t.Context(), &log, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
-	}
-}
-
-func TestWait(t *testing.T) {
-	t.Parallel()
-	away := errors.New("away")
-	const minute = int64(60_000)
-	for _, c := range []struct {
-		name    string
-		answers []int64 // -1 is an error, the last one is repeated
-		out     string
-		err     error
-	}{
-		{"complete at once", []int64{9 * minute}, "", nil},
-		{"grows", []int64{click.None, -1, 2 * minute, 5 * minute, 9 * minute}, "7 minutes final, 17/s in 400ms\n", nil},
-		{"away", []int64{-1}, "", away},
-		{"stalls", []int64{minute}, "0 minutes final, 0/s, 0%", context.DeadlineExceeded},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-			defer cancel()
-			var out strings.Builder
-			asked := 0
-			err := Wait(ctx, WaitOptions{Until: 9 * minute, Out: &out, Poll: func(context.Context) (int64, error) {
-				a := c.answers[min(asked, len(c.answers)-1)]
-				if asked++; a == -1 {
-					return 0, away
-				}
-				return a, nil
-			}})
-			if !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
-				t.Errorf("%s: error %v, want %v", c.name, err, c.err)
-			}
-			if c.name != "stalls" && out.String() != c.out {
-				t.Errorf("%s: %q, want %q", c.name, out.String(), c.out)
-			}
-		})
 	}
 }

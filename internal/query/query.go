@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -145,11 +146,21 @@ var flags = map[string]string{
 
 // blame names the flag, where the API blames a parameter.
 func blame(err error) error {
-	if r, ok := errors.AsType[*client.Refused](err); ok && flags[r.Problem.Parameter] != "" {
-		return fmt.Errorf("%s: %w", flags[r.Problem.Parameter], err)
+	r, ok := errors.AsType[*client.Refused](err)
+	if !ok || r.Problem.Status != http.StatusBadRequest {
+		return err
 	}
-	return err
+	if flag := flags[r.Problem.Parameter]; flag != "" {
+		return misuse{fmt.Errorf("%s: %w", flag, err)}
+	}
+	return misuse{err}
 }
+
+// misuse is an [ErrUsage] in the API's words.
+type misuse struct{ error }
+
+func (misuse) Is(target error) bool { return target == ErrUsage }
+func (m misuse) Unwrap() error      { return m.error }
 
 func checkOutput(output string, known ...string) error {
 	if output == "" || slices.Contains(known, output) {

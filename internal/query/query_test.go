@@ -169,14 +169,13 @@ func TestStatus(t *testing.T) {
 	}
 	c, asked := say(t, 200, s)
 	var b bytes.Buffer
-	err := Status(t.Context(), c, StatusOptions{Width: 120}, &b)
-	check(t, b.String(), err, `complete until 2019-11-24T11:59:45Z; held back: clicks/1: its mapper is �away
+	err := Status(t.Context(), c, StatusOptions{Width: 140}, &b)
+	check(t, b.String(), err, `complete until 2019-11-24T11:59:45Z; held back by clicks/1: its mapper is �away
 
-ROLE        PARTITION           STATE     NEXT    END  LAG  WATERMARK             OPEN        IDS  ADS
+ROLE        PARTITION           STATE     NEXT    END  LAG  WATERMARK             OPEN        IDS  ADS  HELD BACK BY
 mapper      clicks/0            running  5,000  5,010   10  2019-11-24T11:59:45Z
-mapper      clicks/1            away         ?      ?    ?  none
+mapper      clicks/1            away         ?      ?    ?                                              no instance reads it since 11:59:12
 aggregator  clickagg.shuffle/0  running     70     70    0  2019-11-24T11:59:45Z     6  1,234,567   98
-mapper clicks/1 is held back: no instance reads it since 11:59:12
 
 ✓ clicks/0: received 5,000 = counted 4,800 + duplicate 100 + late 40 + rejected 50 + marks 1 + pending 9
 ✗ clicks/1: received 5,000 ≠ counted 4,999: 1 missing
@@ -187,10 +186,10 @@ rejected: bad_time 3, malformed 1,047
 	if *asked != "/v1/status" {
 		t.Errorf("asked %s", *asked)
 	}
-	if got, want := partitions(s.Roles).render(80), `ROLE        PARTITION           STATE     NEXT  LAG  WATERMARK             OPEN
-mapper      clicks/0            running  5,000   10  2019-11-24T11:59:45Z
-mapper      clicks/1            away         ?    ?  none
-aggregator  clickagg.shuffle/0  running     70    0  2019-11-24T11:59:45Z     6
+	if got, want := partitions(s.Roles).render(80), `ROLE        PARTITI…  STATE    LAG  WATERMARK             OPEN  HELD BACK BY
+mapper      clicks/0  running   10  2019-11-24T11:59:45Z
+mapper      clicks/1  away       ?                              no instance reads it since 11:59:12
+aggregator  clickag…  running    0  2019-11-24T11:59:45Z     6
 `; got != want {
 		t.Errorf("on a narrow terminal: got\n%s\nwant\n%s", got, want)
 	}

@@ -41,18 +41,11 @@ func statusText(s *api.Status, width int) string {
 	var b strings.Builder
 	b.WriteString(completeness(s.CompleteUntil))
 	if s.HoldsBack != "" {
-		b.WriteString("; held back: " + progress.Clean(s.HoldsBack))
+		b.WriteString("; held back by " + progress.Clean(s.HoldsBack))
 	}
 	b.WriteString("\n")
 	if t := partitions(s.Roles); len(t.rows) > 0 {
 		b.WriteString("\n" + t.render(width))
-	}
-	for _, r := range s.Roles {
-		for _, p := range r.Partitions {
-			if p.HoldsBack != "" {
-				b.WriteString(progress.Clean(fmt.Sprintf("%s %s is held back: %s", r.Name, nameOf(&p), p.HoldsBack)) + "\n")
-			}
-		}
 	}
 	if len(s.Accounting) > 0 {
 		b.WriteString("\n")
@@ -74,12 +67,12 @@ func partitions(roles []api.Role) *table {
 	t := &table{columns: []column{
 		{title: "ROLE"}, {title: "PARTITION", shrinks: true}, {title: "STATE"}, {title: "NEXT", right: true, drops: true},
 		{title: "END", right: true, drops: true}, {title: "LAG", right: true}, {title: "WATERMARK"}, {title: "OPEN", right: true},
-		{title: "IDS", right: true, drops: true}, {title: "ADS", right: true, drops: true},
+		{title: "IDS", right: true, drops: true}, {title: "ADS", right: true, drops: true}, {title: "HELD BACK BY"},
 	}}
 	for _, r := range roles {
 		for _, p := range r.Partitions {
 			t.add(r.Name, nameOf(&p), p.State, known(p.Next), known(p.End), known(p.Lag),
-				watermark(p.Watermark), positive(p.WindowsOpen), positive(p.IDs), positive(p.Ads))
+				watermark(p.Watermark), positive(p.WindowsOpen), positive(p.IDs), positive(p.Ads), progress.Clean(p.HoldsBack))
 		}
 	}
 	return t
@@ -135,7 +128,7 @@ func positive(n int64) string {
 
 func watermark(t *time.Time) string {
 	if t == nil {
-		return "none"
+		return ""
 	}
 	return instant(t)
 }

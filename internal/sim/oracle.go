@@ -42,6 +42,8 @@ func (w *world) recount(partition []click.Record, produced []event, live int64, 
 		switch silent := at - last; {
 		case mark == click.None && follows:
 			mark = at
+		case mark != click.None && silent >= c.idle && follows && last < live: // its clicks are from before
+			mark = max(mark, at)
 		case mark != click.None && silent >= c.idle && follows:
 			mark = min(mark+silent, max(mark, at))
 		case mark != click.None && silent >= c.idle: // history may go on after any pause

@@ -116,6 +116,9 @@ type client struct {
 	storage.Store
 }
 
+// ID implements storage.Store.
+func (c client) ID() string { return "sim" }
+
 // Apply implements storage.Store: it may be away, it may apply and not say so.
 func (c client) Apply(ctx context.Context, b *storage.Batch) error {
 	w := c.p.w

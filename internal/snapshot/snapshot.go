@@ -70,17 +70,15 @@ func (k *Keeper) open(b []byte) (position int64, state []byte, err error) {
 	return int64(binary.BigEndian.Uint64(rest)), rest[8:], nil
 }
 
-// Save keeps a sealed snapshot and removes all but the newest [Kept]. It returns
-// the position of the oldest one kept: the log before it is not needed any more.
-func (k *Keeper) Save(ctx context.Context, position int64, sealed []byte) (oldest int64, err error) {
+// Save keeps a sealed snapshot and removes all but the newest [Kept].
+func (k *Keeper) Save(ctx context.Context, position int64, sealed []byte) error {
 	if err := k.store.Put(ctx, k.name(position), sealed); err != nil {
-		return 0, fmt.Errorf("snapshot: put: %w", err)
+		return fmt.Errorf("snapshot: put: %w", err)
 	}
 	names, err := k.store.List(ctx, k.prefix)
 	if err != nil {
-		return 0, fmt.Errorf("snapshot: list: %w", err)
+		return fmt.Errorf("snapshot: list: %w", err)
 	}
-	oldest = position
 	kept := 0
 	for i := len(names) - 1; i >= 0; i-- {
 		at, ok := k.position(names[i])
@@ -88,14 +86,13 @@ func (k *Keeper) Save(ctx context.Context, position int64, sealed []byte) (oldes
 			continue
 		}
 		if kept++; kept <= Kept {
-			oldest = at
 			continue
 		}
 		if err := k.store.Delete(ctx, names[i]); err != nil {
-			return 0, fmt.Errorf("snapshot: delete: %w", err)
+			return fmt.Errorf("snapshot: delete: %w", err)
 		}
 	}
-	return oldest, nil
+	return nil
 }
 
 // Newest hands the newest whole snapshot's state to restore, and older ones as

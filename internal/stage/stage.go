@@ -41,8 +41,6 @@ type Config struct {
 	Interval  time.Duration // between snapshots
 	Clock     stream.Clock
 	Logger    *zap.Logger
-	// Trim, if set, is told the position before which no kept snapshot needs the log.
-	Trim func(ctx context.Context, before int64) error
 	// Background runs a function beside the stage; nil starts a goroutine. One
 	// function at a time is given to it.
 	Background func(func())
@@ -68,8 +66,8 @@ type run[M Machine] struct {
 }
 
 type saved struct {
-	position, oldest int64
-	err              error
+	position int64
+	err      error
 }
 
 // Run runs a machine until ctx ends, which is no error. Fresh makes it at the
@@ -181,8 +179,7 @@ func (r *run[M]) save(ctx context.Context) {
 	r.kept, r.saving = position, true
 	r.next = r.cfg.Clock.Now().Add(r.cfg.Interval)
 	r.cfg.Background(func() {
-		oldest, err := r.cfg.Snapshots.Save(context.WithoutCancel(ctx), position, sealed)
-		r.saved <- saved{position, oldest, err}
+		r.saved <- saved{position, r.cfg.Snapshots.Save(context.WithoutCancel(ctx), position, sealed)}
 	})
 }
 
@@ -208,12 +205,6 @@ func (r *run[M]) show(ctx context.Context, s saved) error {
 	if err := r.cfg.Log.Commit(ctx, r.cfg.Group, r.cfg.Topic, r.cfg.Partition, p); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	if r.cfg.Trim == nil {
-		return nil
-	}
-	if err := r.cfg.Trim(ctx, s.oldest); err != nil {
-		r.cfg.Logger.Warn("log not trimmed; it will be next time", zap.Error(err))
-	}
 	return nil
 }
 
@@ -236,6 +227,6 @@ func (r *run[M]) end(ctx context.Context, well bool) error {
 	if !well || r.m.Pending() > 0 || position == r.kept {
 		return nil
 	}
-	oldest, err := r.cfg.Snapshots.Save(ctx, position, r.cfg.Snapshots.Seal(position, r.m.AppendSnapshot))
-	return r.show(ctx, saved{position, oldest, err})
+	err := r.cfg.Snapshots.Save(ctx, position, r.cfg.Snapshots.Seal(position, r.m.AppendSnapshot))
+	return r.show(ctx, saved{position, err})
 }

@@ -154,7 +154,8 @@ func parseMark(text []byte) (int64, bool) {
 // seenAt is the greatest event time believed at a broker's time, when all that
 // was appended before it has been read. After a silence of IdleTimeout event
 // time has moved at the pace of the broker's clock, but never past it. A
-// partition that never had a click follows that clock once its topic is live.
+// partition that had no click since its topic is live, or never, follows that
+// clock itself: what it had before may be years old.
 //
 // Until then clicks are history, an old file perhaps, whose next part may come
 // after any pause: event time moves on by no more than Lateness, which closes the
@@ -172,11 +173,13 @@ func (p *Partition) seenAt(now int64) int64 {
 		return click.None
 	}
 	silence := now - s.LastAppend
-	if silence < p.cfg.IdleTimeout || now <= s.Seen {
+	switch {
+	case silence < p.cfg.IdleTimeout || now <= s.Seen:
 		return s.Seen
-	}
-	if !live {
+	case !live:
 		silence = min(silence, p.cfg.Lateness)
+	case s.LastAppend < s.Live:
+		return now
 	}
 	return s.Seen + min(silence, now-s.Seen)
 }
@@ -185,7 +188,7 @@ func (p *Partition) seenAt(now int64) int64 {
 // depend on whether the topic is live, and that is not known to be so.
 func (p *Partition) NeedsLive(appended int64) bool {
 	s := &p.s
-	return s.Live == click.None && (s.Seen == click.None || appended-s.LastAppend > p.cfg.Lateness)
+	return s.Live == click.None && (s.Seen == click.None || appended-s.LastAppend >= p.cfg.IdleTimeout)
 }
 
 // isLate tells whether the window of an event time had closed for good.

@@ -97,6 +97,16 @@ var stories = map[string]struct {
 		{at: 0, appended: 375_000, want: Late, seen: 375_000},
 		{at: 0, appended: 379_999, want: Late, seen: 375_000}, // late clicks end a silence too
 	}},
+	"an old click before the topic was live": {100_000, []line{
+		{at: -900_000, appended: 0, want: Routed, seen: -900_000},
+		{at: -600_000, appended: 104_999, want: Routed, seen: -600_000}, // its topic is not live for long enough
+		{at: 150_000, appended: 200_000, want: Routed, seen: 150_000},
+	}},
+	"silence since before the topic was live": {100_000, []line{
+		{at: -900_000, appended: 0, want: Routed, seen: -900_000},
+		{at: -300_000, appended: 105_000, want: Late, seen: 105_000}, // follows the clock by now
+		{at: 104_000, appended: 106_000, want: Routed, seen: 105_000},
+	}},
 	"history goes on after any pause": {none, []line{
 		{at: 0, appended: 0, want: Routed, seen: 0},
 		{at: 0, appended: 375_000, want: Routed, seen: 300_000},

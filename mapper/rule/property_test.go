@@ -57,6 +57,9 @@ func (m *model) wait(now int64) {
 		if !follows && pace > m.cfg.Lateness {
 			pace = m.cfg.Lateness
 		}
+		if follows && m.lastAppend < m.live {
+			pace = max(0, now-before)
+		}
 		if m.seen += pace; m.seen > max(before, now) {
 			m.seen = max(before, now)
 		}

@@ -18,9 +18,8 @@ import (
 
 // member is one member of an object as the reference sees it.
 type member struct {
-	key  string
-	raw  json.RawMessage
-	lone bool // the key holds half a surrogate pair
+	key string
+	raw json.RawMessage
 }
 
 // reference is a slow and obvious decoder for the default configuration, built

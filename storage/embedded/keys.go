@@ -15,6 +15,8 @@ import (
 // answers: a filter's cells by window, then by the ad's bytes.
 //
 //	format:  kindFormat                             → formatVersion
+//	id:      kindID                                 → the store's random name
+//	owner:   kindOwner                              → whose results these are
 //	size:    kindSize                               → window size in ms, 8 bytes
 //	cell:    kindCell, filter, time Start, ad       → version, varint Count, Revision, byte State
 //	ranking: kindRanking, filter, time Start        → version, varint Revision, Clicks, Ads, byte State,
@@ -31,6 +33,8 @@ import (
 // counts are the newer ones.
 const (
 	kindFormat  = 'F'
+	kindID      = 'I'
+	kindOwner   = 'O'
 	kindSize    = 'S'
 	kindCell    = 'c'
 	kindMark    = 'm'

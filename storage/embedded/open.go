@@ -1,7 +1,9 @@
 package embedded
 
 import (
+	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,6 +55,9 @@ func open(dir string, opts Options) (_ *Store, err error) {
 		return nil, err
 	}
 	if err := s.settle(); err != nil {
+		return nil, err
+	}
+	if err := s.claim(opts.Owner); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -108,7 +113,14 @@ func (s *Store) settle() error {
 		if !empty {
 			return errors.New("not a store of clickagg")
 		}
-		return s.db.Set([]byte{kindFormat}, []byte(formatVersion), pebble.Sync)
+		return s.create()
+	}
+	id, err := s.get(kindID)
+	if err != nil {
+		return err
+	}
+	if s.id = string(id); s.id == "" {
+		return errors.New("it has lost its name: damaged")
 	}
 	size, err := s.get(kindSize)
 	if err != nil {
@@ -118,6 +130,34 @@ func (s *Store) settle() error {
 		s.size.Store(int64(binary.BigEndian.Uint64(size)))
 	}
 	return nil
+}
+
+// create marks a new store as ours and names it.
+func (s *Store) create() error {
+	var name [16]byte
+	if _, err := rand.Read(name[:]); err != nil {
+		return err
+	}
+	s.id = hex.EncodeToString(name[:])
+	b := s.db.NewBatch()
+	defer func() { _ = b.Close() }()
+	if err := errors.Join(b.Set([]byte{kindFormat}, []byte(formatVersion), nil), b.Set([]byte{kindID}, []byte(s.id), nil)); err != nil {
+		return err
+	}
+	return b.Commit(pebble.Sync)
+}
+
+// claim makes the store the owner's, or refuses when it is another's.
+func (s *Store) claim(owner string) error {
+	have, err := s.get(kindOwner)
+	if err != nil || owner == "" || string(have) == owner {
+		return err
+	}
+	if have != nil {
+		return fmt.Errorf("it holds the results of another installation (%s, this one is %s), whose clicks are not here: "+
+			"bring back the broker's directory that belongs to it, or move the store away and have it filled again", have, owner)
+	}
+	return s.db.Set([]byte{kindOwner}, []byte(owner), pebble.Sync)
 }
 
 func (s *Store) get(kind byte) ([]byte, error) {

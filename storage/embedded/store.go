@@ -24,6 +24,10 @@ type Options struct {
 	MemTableBytes uint64      // each of two tables of rows not yet in files; 0 is 16 MiB
 	ReserveBytes  uint64      // Apply refuses while the disk has less free; 0 is 64 MiB
 	Logger        *zap.Logger // nil logs nothing
+
+	// Owner names the installation whose results these are. Versions count anew in
+	// another one, so a store that has an owner is refused to any other.
+	Owner string
 }
 
 func (o Options) withDefaults() Options {
@@ -49,6 +53,7 @@ type Store struct {
 	dir     string
 	reserve uint64
 	lock    io.Closer
+	id      string
 	size    atomic.Int64 // of the windows, ms; 0 while the store is empty
 
 	// life is held for reading by every call at work, so that Close waits for
@@ -58,6 +63,9 @@ type Store struct {
 }
 
 var _ storage.Store = (*Store)(nil)
+
+// ID implements [storage.Store].
+func (s *Store) ID() string { return s.id }
 
 // use keeps the engine open until done is called.
 func (s *Store) use() (db *pebble.DB, done func(), err error) {

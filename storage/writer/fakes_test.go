@@ -53,6 +53,9 @@ func newWorld(t *testing.T) *world {
 
 const mine = 2 // the partition under test
 
+// ID implements storage.Store.
+func (w *world) ID() string { return "store" }
+
 func (w *world) config() Config {
 	return Config{Group: "g", Topics: topics, MaxRows: 100, CommitInterval: time.Second}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -120,8 +121,17 @@ func (p *part) begin(ctx context.Context) error {
 	next := start
 	if ok {
 		next = at.Offset
+		topic, store, _ := strings.Cut(at.Metadata, "/")
 		switch {
-		case at.Metadata != p.incarnation():
+		case store != p.store.ID() && start == 0:
+			// The store is not the one that was written to: all results are still
+			// there, so it is filled again.
+			p.logger.Warn("the store is a new one; storing all results again", zap.String("topic", p.topic.Name), zap.Int32("partition", p.number))
+			next = 0
+		case store != p.store.ID():
+			return fmt.Errorf("%w: the store is a new one, and results before offset %d are not in the log any more: "+
+				"bring back the store", stage.ErrLoss, start)
+		case topic != p.incarnation():
 			return fmt.Errorf("%w: the topic was deleted and made again since offset %d was stored", stage.ErrLoss, next)
 		case next < start:
 			return fmt.Errorf("%w: offsets %d to %d were deleted by retention before they were stored", stage.ErrLoss, next, start-1)
@@ -227,7 +237,7 @@ func (p *part) remember(ctx context.Context) {
 	if p.view.Next == p.kept {
 		return
 	}
-	at := stream.Position{Offset: p.view.Next, Metadata: p.incarnation()}
+	at := stream.Position{Offset: p.view.Next, Metadata: p.incarnation() + "/" + p.store.ID()}
 	if err := p.log.Commit(ctx, p.cfg.Group, p.topic.Name, p.number, at); err != nil {
 		p.logger.Warn("position not committed; it will be with the next",
 			zap.String("topic", p.topic.Name), zap.Int32("partition", p.number), zap.Error(err))

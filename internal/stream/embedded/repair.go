@@ -103,7 +103,7 @@ func repairPartition(dir string) error {
 		return err
 	}
 	if s.End < old.End || len(s.Segments) == 0 && s.End > 0 {
-		return fmt.Errorf("%s: offsets %d to %d were there and are missing: %s", dir, s.End, max(old.End, s.End)-1, wayOut)
+		return fmt.Errorf("%w: %s: offsets %d to %d were there and are missing: %s", ErrDamaged, dir, s.End, max(old.End, s.End)-1, wayOut)
 	}
 	if s.torn != nil {
 		if err := cut(dir, *s.torn, s.tornAt); err != nil {
@@ -121,6 +121,9 @@ func repairPartition(dir string) error {
 	return writeFile(path, b)
 }
 
+// ErrDamaged: records that were acknowledged are not in the broker's files any more.
+var ErrDamaged = errors.New("records lost from the broker's files")
+
 const wayOut = "restore the directory from a copy, or move it away to begin without it"
 
 // survey makes the snapshot of a partition from its files.
@@ -132,7 +135,7 @@ func survey(dir string, files []segment) (s snapshot, err error) {
 			s.End, s.Created = f.base, f.modified
 		}
 		if f.base != s.End {
-			return s, fmt.Errorf("%s: offsets %d to %d are missing: %s", dir, s.End, f.base-1, wayOut)
+			return s, fmt.Errorf("%w: %s: offsets %d to %d are missing: %s", ErrDamaged, dir, s.End, f.base-1, wayOut)
 		}
 		end, size, err := walk(dir, f)
 		if err != nil {
@@ -140,7 +143,7 @@ func survey(dir string, files []segment) (s snapshot, err error) {
 		}
 		if size < f.size {
 			if !last {
-				return s, fmt.Errorf("%s: the file of offset %d is damaged from offset %d on: %s", dir, f.base, end, wayOut)
+				return s, fmt.Errorf("%w: %s: the file of offset %d is damaged from offset %d on: %s", ErrDamaged, dir, f.base, end, wayOut)
 			}
 			s.torn = &f
 			s.tornAt = size
