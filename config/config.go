@@ -33,7 +33,7 @@ type Embedded struct {
 	Listen     string        `key:"listen" doc:"Address the embedded broker listens on; any Kafka client can produce clicks to it."`
 	Partitions int           `key:"partitions" doc:"Partitions of each input topic the embedded broker creates; more let more clients write at once."`
 	SyncWrites bool          `key:"sync_writes" doc:"Whether every write reaches the disk before it is acknowledged; without it a crash of the operating system (not of clickagg) may lose the last seconds."`
-	Retention  time.Duration `key:"retention" doc:"How long the embedded broker keeps raw clicks, results, rejected and late records."`
+	Retention  time.Duration `key:"retention" doc:"How long the embedded broker keeps raw clicks and what was made of them; a lost snapshot or store can be made again from as far back."`
 }
 
 // Input says what a click looks like.
