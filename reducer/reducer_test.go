@@ -26,7 +26,7 @@ type bench struct {
 	log    *memory.Log
 	blobs  blob.Store
 	topics click.Topics
-	seqs   [2]int64
+	at     [2]int64 // position up to which a shard has spoken
 }
 
 func newBench(t *testing.T) *bench {
@@ -45,10 +45,10 @@ func newBench(t *testing.T) *bench {
 // say appends what a shard says of one ad in minute 10.
 func (b *bench) say(shard int32, watermark int64, ad string, count int64, state click.State) {
 	b.t.Helper()
-	b.seqs[shard]++
+	b.at[shard]++
 	row := []click.Row{{Ad: []byte(ad), Count: count}}
 	p := click.Partial{
-		Shard: shard, Shards: 2, Seq: b.seqs[shard], At: b.seqs[shard] * 1000, Last: true, Watermark: watermark * 60_000,
+		Shard: shard, Shards: 2, Prev: b.at[shard] - 1, Position: b.at[shard], At: b.at[shard] * 1000, Last: true, Watermark: watermark * 60_000,
 		Windows: []click.WindowPart{{
 			Filter: click.FilterAll, Start: 600_000, Size: 60_000, State: state, Revision: 1, Clicks: count, Ads: 1, Rows: row, Top: row,
 		}},
@@ -124,7 +124,7 @@ func TestPartition(t *testing.T) {
 		}
 		// Case: a repeat after a restart says nothing new.
 		before := len(b.log.Records(b.topics.Rankings, 0))
-		b.seqs[0]--
+		b.at[0]--
 		b.say(0, 11, "a", 4, click.Final)
 		if _, err := b.run(); err != nil {
 			t.Fatal(err)
@@ -141,7 +141,7 @@ func TestPartitionStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b.t = t
 		b.say(0, 10, "a", 3, click.Provisional)
-		b.seqs[0]++
+		b.at[0]++
 		b.say(0, 10, "a", 5, click.Provisional)
 		_, err := b.run()
 		if !errors.As(err, new(*merge.Gap)) || !strings.HasPrefix(err.Error(), "reducer 0: offset 1: fold") {

@@ -98,6 +98,7 @@ func (s *Shard) emit() {
 		}
 		s.finish(r)
 	}
+	s.said = s.position
 	clear(s.draft.rows[:cap(s.draft.rows)]) // they keep windows from being freed
 	s.draft.rows = s.draft.rows[:0]
 }
@@ -106,7 +107,7 @@ func (s *Shard) begin() {
 	d := &s.draft
 	clear(d.partial.Windows)
 	d.partial = click.Partial{
-		Shard: s.cfg.Shard, Shards: s.cfg.Shards, Position: s.position, At: s.clock,
+		Shard: s.cfg.Shard, Shards: s.cfg.Shards, Prev: s.said, Position: s.position, At: s.clock,
 		Watermark: click.None, Windows: d.partial.Windows[:0],
 	}
 	d.rows, d.size = d.rows[:0], 0
@@ -115,8 +116,6 @@ func (s *Shard) begin() {
 // flush sends the draft off and begins the next.
 func (s *Shard) flush(reducer int32) {
 	d, b := &s.draft, &s.outbox
-	s.seqs[reducer]++
-	d.partial.Seq = s.seqs[reducer]
 	b.bytes = d.partial.Append(b.bytes)
 	b.ends = append(b.ends, end{reducer, len(b.bytes)})
 	s.begin()
@@ -182,15 +181,13 @@ func (s *Shard) say(reducer int32, w *window, closing bool) {
 	w.changed = false
 }
 
-// restate moves a window to the state it is now said in. A window that was final
-// before becomes corrected, with the next revision.
+// restate moves a window to the state it is now said in.
 func (s *Shard) restate(w *window, closing bool) click.State {
 	switch {
 	case closing:
 		w.final = true
 		return click.Final
 	case w.final:
-		w.revision++
 		return click.Corrected
 	}
 	return click.Provisional

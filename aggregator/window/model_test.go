@@ -23,20 +23,22 @@ type model struct {
 	emitted   int64
 	counted   []click.Routed
 	said      map[int64]*saying // by start of window
-	seqs      []int64
-	out       []click.Partial // not cut into chunks
+	folded    int               // records so far
+	told      int64             // position at the last emission
+	out       []click.Partial   // not cut into chunks
 	refused   []Refusal
 }
 
 type saying struct {
 	final    bool
 	revision int64
+	revised  int // record that last raised the revision
 	rows     map[string]int64
 }
 
 func newModel(cfg Config) *model {
 	return &model{
-		cfg: cfg, sources: map[click.Source]*click.Progress{}, said: map[int64]*saying{}, seqs: make([]int64, cfg.Reducers),
+		cfg: cfg, sources: map[click.Source]*click.Progress{}, said: map[int64]*saying{},
 		watermark: click.None, clock: click.None, emitted: click.None,
 	}
 }
@@ -46,6 +48,7 @@ func (m *model) start(ms int64) int64 { return ms - ms%m.cfg.Size }
 func (m *model) passed(end int64) bool { return m.watermark != click.None && end <= m.watermark }
 
 func (m *model) fold(offset int64, sec *click.Section) error {
+	m.folded++
 	p := m.sources[sec.Source]
 	if p == nil {
 		p = &click.Progress{Source: sec.Source, High: sec.Start, Watermark: click.None}
@@ -118,6 +121,10 @@ func (m *model) click(p *click.Progress, r click.Routed) {
 	if m.said[start] == nil {
 		m.said[start] = &saying{final: m.passed(start + m.cfg.Size), revision: 1, rows: map[string]int64{}}
 	}
+	if said := m.said[start]; said.final && said.revised != m.folded {
+		said.revision++
+		said.revised = m.folded
+	}
 }
 
 // recount counts one window from all clicks.
@@ -163,7 +170,7 @@ func (m *model) emit(position int64) {
 		if closing {
 			w.State = click.Final
 		} else if said.final {
-			w.State, w.Revision = click.Corrected, said.revision+1
+			w.State = click.Corrected
 		}
 		due = due || closing || m.passed(start+m.cfg.Size+m.cfg.Lateness)
 		slices.SortFunc(all, func(a, b click.Row) int {
@@ -177,9 +184,8 @@ func (m *model) emit(position int64) {
 	}
 	m.emitted = m.clock
 	for r := range m.cfg.Reducers {
-		m.seqs[r]++
 		p := click.Partial{
-			Shard: m.cfg.Shard, Shards: m.cfg.Shards, Seq: m.seqs[r], Position: position, At: m.clock,
+			Shard: m.cfg.Shard, Shards: m.cfg.Shards, Prev: m.told, Position: position, At: m.clock,
 			Last: true, Watermark: m.watermark,
 		}
 		for _, q := range m.sources {
@@ -192,7 +198,7 @@ func (m *model) emit(position int64) {
 				continue
 			}
 			said := m.said[start]
-			said.revision, said.final = w.Revision, w.State != click.Provisional
+			said.final = w.State != click.Provisional
 			for _, row := range w.Rows {
 				said.rows[string(row.Ad)] = row.Count
 			}
@@ -200,6 +206,7 @@ func (m *model) emit(position int64) {
 		}
 		m.out = append(m.out, p)
 	}
+	m.told = position
 	for start := range m.said {
 		if m.passed(start + m.cfg.Size + m.cfg.Lateness) {
 			delete(m.said, start)

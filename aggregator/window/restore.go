@@ -62,8 +62,8 @@ func (s *Shard) restoreHead(d *decoder) {
 		d.fail("bounds out of order")
 	}
 	s.ids.forgotten = s.forgotten
-	for i := range s.seqs {
-		s.seqs[i] = d.int(totalMax)
+	if s.said = d.int(totalMax); s.said > s.position {
+		d.fail("it spoke before it read")
 	}
 }
 

@@ -62,7 +62,7 @@ type Shard struct {
 	ids       ids
 	seed      uint64 // of the ads' hash: the first counted click's identity, 0 before it
 
-	seqs    []int64 // per reducer: the number of its last partial
+	said    int64 // the position at the last emission
 	draft   draft
 	outbox  outbox
 	refused []Refusal
@@ -78,7 +78,6 @@ func New(cfg Config) *Shard {
 	s := &Shard{
 		cfg: cfg, timeEnd: timeMax,
 		watermark: click.None, clock: click.None, emitted: click.None,
-		seqs: make([]int64, cfg.Reducers),
 	}
 	if cfg.Size < timeMax/windowsMax {
 		s.timeEnd = cfg.Size * windowsMax

@@ -116,8 +116,8 @@ func TestLargeWindowIsCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		end := i == len(out)-1
-		if len(o.Value) > chunkBytes || p.Seq != int64(i+1) || p.Last != end {
-			t.Errorf("partial %d: %d bytes, seq %d, last %v", i, len(o.Value), p.Seq, p.Last)
+		if len(o.Value) > chunkBytes || p.Prev != 0 || p.Position != 1 || p.Last != end {
+			t.Errorf("partial %d: %d bytes, from %d to %d, last %v", i, len(o.Value), p.Prev, p.Position, p.Last)
 		}
 		for _, w := range p.Windows {
 			if w.State != click.Final || w.Clicks != ads || w.Ads != ads || (len(w.Top) > 0) != end {

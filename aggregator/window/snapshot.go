@@ -19,7 +19,7 @@ import (
 //	Shard, Shards, Reducers, Size
 //	position, expected; time clock, watermark, emitted
 //	gone, forgotten; 8 bytes seed
-//	Reducers times the last partial's number
+//	said, the position at the last emission
 //	n sources as click.AppendProgress writes them, in order
 //	n windows whose counts are kept, ascending: number, flags (1 final, 2 changed), revision,
 //	  n ads in the order they came: length + ad, count·2 + changed
@@ -48,9 +48,7 @@ func (s *Shard) AppendSnapshot(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(s.gone))
 	b = binary.AppendUvarint(b, uint64(s.forgotten))
 	b = binary.BigEndian.AppendUint64(b, s.seed)
-	for _, seq := range s.seqs {
-		b = binary.AppendUvarint(b, uint64(seq))
-	}
+	b = binary.AppendUvarint(b, uint64(s.said))
 	b = binary.AppendUvarint(b, uint64(len(s.sources)))
 	for i := range s.sources {
 		b = click.AppendProgress(b, &s.sources[i])

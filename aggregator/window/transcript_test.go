@@ -207,7 +207,7 @@ func (p *player) hear() {
 		if err := part.Parse(o.Value); err != nil {
 			p.t.Fatal(err)
 		}
-		who := fmt.Sprintf("r%d #%d", o.Reducer, part.Seq)
+		who := fmt.Sprintf("r%d (%d, %d]", o.Reducer, part.Prev, part.Position)
 		for _, w := range part.Windows {
 			p.out("%s %v %s rev %d:%s (clicks %d, ads %d; top%s)", who, w.State, clock(w.Start), w.Revision,
 				rows(w.Rows), w.Clicks, w.Ads, rows(w.Top))

@@ -176,6 +176,12 @@ func (s *Shard) verdict(p *pending) Verdict {
 	}
 	w.clicks++
 	w.changed = true
+	if w.final && w.revised != s.position {
+		// Counted by records and not by emissions: the same however often the
+		// shard speaks, so a revision never goes back.
+		w.revised = s.position
+		w.revision++
+	}
 	s.held++
 	s.ids.insert(p.hash, slot{hi: p.ID.Hi, lo: p.ID.Lo, check: p.Check, window: p.number})
 	return Counted

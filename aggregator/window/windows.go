@@ -13,7 +13,8 @@ type window struct {
 	number   uint32
 	final    bool
 	changed  bool  // something is to be said at the next emission
-	revision int64 // as last said; a window is born with 1
+	revision int64 // 1, and one more for each shuffle record that changed it after it was final
+	revised  int64 // position of the last such record
 	clicks   int64 // counted, which is also how many ids are remembered of it
 	ads      counts
 }

@@ -58,7 +58,7 @@ func goldenSection() Section {
 
 func goldenPartial() Partial {
 	return Partial{
-		Shard: 1, Shards: 4, Seq: 17, Position: 812, At: goldenMinute + 61_000, Last: true, Watermark: goldenMinute + 60_000,
+		Shard: 1, Shards: 4, Prev: 795, Position: 812, At: goldenMinute + 61_000, Last: true, Watermark: goldenMinute + 60_000,
 		Sources: []Progress{
 			{
 				Source: goldenSource, High: 306, Watermark: goldenMinute + 60_000, Account: goldenAccount(),

@@ -6,9 +6,11 @@ import (
 )
 
 // Partial is one record of the partials topic: what a shard says of its windows,
-// as values so far and never as increments. A shard numbers its partials to each
-// reducer from 1 without gaps, so that a reducer drops what it has seen and
-// proves that it misses none.
+// as values so far and never as increments. Like a section it names its origin:
+// it says all that is news between two positions of the shard's log. So a reducer
+// drops what it has seen and proves that it misses nothing, also when a shard
+// that was restored speaks at other positions than before, because it was told
+// to speak more or less often.
 //
 // An emission that is too large for one record is several partials; only the
 // last one carries the watermark and the sources, so that a window is never
@@ -19,7 +21,7 @@ import (
 // Layout, version 1:
 //
 //	byte    version = 1
-//	uvarint Shard, Shards, Seq, Position
+//	uvarint Shard, Shards, Prev, Position
 //	time    At
 //	byte    Last (0 or 1); if 1: time Watermark, uvarint n, n sources:
 //	          source, uvarint High, time Watermark, account,
@@ -30,8 +32,8 @@ import (
 //	  uvarint number of top rows, the same
 type Partial struct {
 	Shard, Shards int32
-	Seq           int64 // number of this partial among those of Shard to this reducer, from 1
-	Position      int64 // the shard's next shuffle offset when it said this
+	Prev          int64 // the shard's Position when it spoke last; 0 when it never did
+	Position      int64 // the shard's next shuffle offset when it said this; above Prev
 	At            int64 // the shard's clock, which is the newest section's At
 	Last          bool  // the last partial of an emission
 	Watermark     int64 // of the shard; None while a source has none
@@ -76,7 +78,7 @@ func AppendRows(b []byte, rows []Row) []byte {
 // Append encodes the partial after b.
 func (p *Partial) Append(b []byte) []byte {
 	b = append(b, partialVersion)
-	for _, v := range [...]int64{int64(p.Shard), int64(p.Shards), p.Seq, p.Position} {
+	for _, v := range [...]int64{int64(p.Shard), int64(p.Shards), p.Prev, p.Position} {
 		b = AppendTotal(b, v)
 	}
 	b = AppendTime(b, p.At)
@@ -153,7 +155,7 @@ func (p *Partial) Parse(b []byte) error {
 		d.Fail()
 	}
 	p.Shard, p.Shards = int32(shard), int32(shards)
-	p.Seq, p.Position = d.Total(), d.Total()
+	p.Prev, p.Position = d.Total(), d.Total()
 	p.At = d.Time()
 	if p.Last = d.Flag(); p.Last {
 		p.Watermark = d.Time()

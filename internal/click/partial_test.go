@@ -27,7 +27,7 @@ func someProgress(rng *rand.Rand) Progress {
 func somePartial(rng *rand.Rand) Partial {
 	shards := 1 + rng.Int32N(1<<20)
 	p := Partial{
-		Shard: rng.Int32N(shards), Shards: shards, Seq: someTotal(rng), Position: someTotal(rng), At: someTime(rng), Watermark: None,
+		Shard: rng.Int32N(shards), Shards: shards, Prev: someTotal(rng), Position: someTotal(rng), At: someTime(rng), Watermark: None,
 	}
 	if p.Last = rng.IntN(2) == 0; p.Last {
 		p.Watermark = someTime(rng)
@@ -105,7 +105,7 @@ func TestPartialRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Partial){
 		"shard out of range": func(p *Partial) { p.Shard = p.Shards },
 		"too many shards":    func(p *Partial) { p.Shards = 1<<20 + 1 },
-		"negative number":    func(p *Partial) { p.Seq = -1 },
+		"negative number":    func(p *Partial) { p.Prev = -1 },
 		"no state":           func(p *Partial) { p.Windows[0].State = 0 },
 		"unknown state":      func(p *Partial) { p.Windows[0].State = Corrected + 1 },
 		"negative count":     func(p *Partial) { p.Windows[0].Rows[0].Count = -1 },

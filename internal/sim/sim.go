@@ -334,7 +334,7 @@ func (w *world) lastPartial(shard int32) (*click.Partial, error) {
 		if err := p.Parse(r.Value); err != nil {
 			return nil, fmt.Errorf("partial at %d: %w", r.Offset, err)
 		}
-		if p.Shard == shard && p.Last && (last == nil || p.Seq > last.Seq) {
+		if p.Shard == shard && p.Last && (last == nil || p.Position > last.Position) {
 			last = &p
 		}
 	}

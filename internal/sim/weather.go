@@ -12,6 +12,7 @@ type weather struct {
 	repeat, garbage, disorder, late, forged, pause, produces int
 	events                                                   int
 	lopsided                                                 int // this many events come before a second source has one
+	retuned                                                  int // a start in so many has another tick
 	history                                                  int // clicks are this many hours old, as of an old file
 }
 
@@ -32,6 +33,7 @@ func drawWeather(choose Chooser) weather {
 		late: often("late clicks", 20, 5), forged: often("forged times", 30, 8), pause: often("pauses", 100, 30),
 		produces: 2 + choose(20, "weather: rate"), events: 20 + choose(120, "weather: events"),
 	}
+	w.retuned = []int{0, 2}[choose(2, "weather: retuned")]
 	w.history = []int{0, 0, 24}[choose(3, "weather: history")]
 	w.lopsided = []int{0, w.events / 2}[choose(2, "weather: lopsided")]
 	return w

@@ -143,7 +143,7 @@ func (w *world) makeRoles() {
 				Group: "aggregator", Cluster: "sim", Topics: w.topics, Snapshots: second * 5, Rejected: 1,
 				Window: window.Config{
 					Shards: int32(c.shards), Reducers: int32(c.reducers), Size: c.size, Lateness: w.mutant.held(c),
-					Horizon: c.horizon, Tick: c.tick, Top: 3, MaxIDs: 1 << 20, MaxAds: 1 << 20, Filter: click.FilterAll,
+					Horizon: c.horizon, Tick: w.tick(), Top: 3, MaxIDs: 1 << 20, MaxAds: 1 << 20, Filter: click.FilterAll,
 				},
 				Background: func(f func()) { f() },
 			}, clock{p}, aggregator.NewMetrics(nil), nop)
@@ -154,7 +154,7 @@ func (w *world) makeRoles() {
 		add("reducer "+strconv.Itoa(i), func(ctx context.Context, p *proc) error {
 			r := reducer.New(w.mutant.log(handle{p}, w), blobs{p}, reducer.Config{
 				Group: "reducer", Cluster: "sim", Topics: w.topics, Snapshots: second * 5,
-				Merge:   merge.Config{Reducers: int32(c.reducers), Top: 3, Lateness: c.lateness, Tick: c.tick},
+				Merge:   merge.Config{Reducers: int32(c.reducers), Top: 3, Lateness: c.lateness, Tick: w.tick()},
 				Results: int32(c.results), Rankings: int32(c.reducers), Background: func(f func()) { f() },
 			}, clock{p}, reducer.NewMetrics(nil), nop)
 			return r.Partition(ctx, int32(i))
@@ -168,6 +168,15 @@ func (w *world) makeRoles() {
 			return w.writer(p).Results(ctx, int32(i))
 		})
 	}
+}
+
+// tick is how often a process sends counts on: it may be started with another
+// configuration than the one before it.
+func (w *world) tick() int64 {
+	if w.weather.oneIn(w, w.weather.retuned, "started with another tick") {
+		return int64(200 + w.choose(10_000, "which tick"))
+	}
+	return w.cfg.tick
 }
 
 func (w *world) writer(p *proc) *writer.Writer {

@@ -5,6 +5,6 @@
 // The order is the safety argument, and [run.turn] is the one place to read it:
 // outputs acknowledged, then the snapshot, then the offset. A crash between any
 // two only repeats work, because the machine says the same again and its readers
-// know it by its number. A position the log does not hold any more is a proven
+// know it by its origin. A position the log does not hold any more is a proven
 // loss: the stage stops and says so, and never counts on.
 package stage

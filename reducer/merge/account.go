@@ -106,8 +106,7 @@ type Status struct {
 
 // ShardStatus is how far one shard is.
 type ShardStatus struct {
-	Seq       int64 // number of its last partial; 0 while it is missing
-	Position  int64 // its place in the shuffle log
+	Position  int64 // its place in the shuffle log up to which all was said; 0 while it is missing
 	Watermark int64 // Unix ms; None while it has none
 }
 
@@ -133,7 +132,7 @@ func (r *Reducer) Status() Status {
 		st.Broken = &b
 	}
 	for i, s := range r.shards {
-		st.Shards = append(st.Shards, ShardStatus{Seq: s.seq, Position: s.position, Watermark: s.watermark})
+		st.Shards = append(st.Shards, ShardStatus{Position: s.said, Watermark: s.watermark})
 		if st.Slowest < 0 || s.watermark < r.shards[st.Slowest].watermark {
 			st.Slowest = int32(i)
 		}

@@ -10,11 +10,11 @@ import (
 // tell folds one shard's progress with one source.
 func tell(t *testing.T, r *Reducer, shard int32, g click.Progress) {
 	t.Helper()
-	seq := int64(1)
+	var said int64
 	if r.shards != nil {
-		seq += r.shards[shard].seq
+		said = r.shards[shard].said
 	}
-	p := click.Partial{Shard: shard, Shards: 3, Seq: seq, Last: true, Watermark: click.None, Sources: []click.Progress{g}}
+	p := click.Partial{Shard: shard, Shards: 3, Prev: said, Position: said + 1, Last: true, Watermark: click.None, Sources: []click.Progress{g}}
 	if err := r.Fold(r.Position(), &p); err != nil {
 		t.Fatal(err)
 	}

@@ -23,8 +23,8 @@ func emission(shard, shards int32, rows int) *click.Partial {
 
 // speak makes p the shard's next words a tick later, with another count at the top.
 func speak(p *click.Partial) {
-	p.Seq++
-	p.At = p.Seq * 1000
+	p.Prev, p.Position = p.Position, p.Position+1
+	p.At = p.Position * 1000
 	p.Windows[0].Clicks++
 	p.Windows[0].Top[0].Count++
 }
@@ -58,7 +58,7 @@ func BenchmarkRanking(b *testing.B) {
 	r := New(Config{Reducers: 1, Top: 1000, Lateness: lateness, Tick: 1})
 	for i := range int32(shards) {
 		p := emission(i, shards, 1000)
-		p.Seq = 1
+		p.Position = 1
 		if err := r.Fold(int64(i), p); err != nil {
 			b.Fatal(err)
 		}

@@ -36,8 +36,7 @@ type Reducer struct {
 
 // shard is how far one shard is.
 type shard struct {
-	seq       int64 // number of its last partial; 0 when it was never heard
-	position  int64 // of the shard in the shuffle log
+	said      int64 // its position up to which all that it said is here; 0 when it was never heard
 	watermark int64
 }
 
@@ -49,16 +48,16 @@ type Output struct {
 	Advanced  bool            // Watermark rose
 }
 
-// Gap is the error of a proven loss: the log holds partial Got of a shard where
-// Want should be. The partials between them are gone, so what follows would be
-// merged over wrong counts.
+// Gap is the error of a proven loss: a shard speaks of what is news since its
+// position Got, but was only heard up to Want. What it said between is gone, so
+// what follows would be merged over wrong counts.
 type Gap struct {
 	Shard     int32
 	Want, Got int64
 }
 
 func (g *Gap) Error() string {
-	return fmt.Sprintf("shard %d: partial %d follows where %d was expected: the log has lost what lies between; "+
+	return fmt.Sprintf("shard %d says what is news since its position %d, but was heard up to %d only: the log has lost what lies between; "+
 		"counting on would give wrong results, so recount from the raw clicks", g.Shard, g.Got, g.Want)
 }
 
@@ -97,16 +96,15 @@ func (r *Reducer) Fold(offset int64, p *click.Partial) error {
 		}
 	}
 	s := &r.shards[p.Shard]
-	if p.Seq <= s.seq {
+	if p.Position <= s.said {
 		return nil
 	}
-	s.seq, s.position = p.Seq, p.Position
 	r.clock = max(r.clock, p.At)
 	for i := range p.Windows {
 		r.take(p.Shard, &p.Windows[i])
 	}
 	if p.Last {
-		s.watermark = p.Watermark
+		s.said, s.watermark = p.Position, p.Watermark
 		for i := range p.Sources {
 			r.account(p.Shard, &p.Sources[i])
 		}
@@ -118,24 +116,24 @@ func (r *Reducer) Fold(offset int64, p *click.Partial) error {
 
 // check refuses a partial that cannot be taken, before anything is changed.
 func (r *Reducer) check(p *click.Partial) error {
-	if p.Shard < 0 || p.Shard >= p.Shards || p.Seq < 1 {
-		return fmt.Errorf("partial %d of shard %d of %d: %w", p.Seq, p.Shard, p.Shards, click.ErrWire)
+	if p.Shard < 0 || p.Shard >= p.Shards || p.Position <= p.Prev {
+		return fmt.Errorf("partial %d of shard %d of %d: %w", p.Position, p.Shard, p.Shards, click.ErrWire)
 	}
 	if r.shards != nil && len(r.shards) != int(p.Shards) {
 		return fmt.Errorf("partial %d of shard %d: it speaks of %d shards, earlier ones of %d; "+
-			"the number of shards cannot change: set aggregator.shards back", p.Seq, p.Shard, p.Shards, len(r.shards))
+			"the number of shards cannot change: set aggregator.shards back", p.Position, p.Shard, p.Shards, len(r.shards))
 	}
-	want := int64(1)
+	var said int64
 	if r.shards != nil {
-		want = r.shards[p.Shard].seq + 1
+		said = r.shards[p.Shard].said
 	}
-	if p.Seq > want {
-		return &Gap{Shard: p.Shard, Want: want, Got: p.Seq}
+	if p.Prev > said {
+		return &Gap{Shard: p.Shard, Want: said, Got: p.Prev}
 	}
 	for i := range p.Windows {
 		w := &p.Windows[i]
 		if !(key{start: w.Start, size: w.Size}).valid() || !ordered(w.Top) {
-			return fmt.Errorf("partial %d of shard %d: window %d: %w", p.Seq, p.Shard, w.Start, click.ErrWire)
+			return fmt.Errorf("partial %d of shard %d: window %d: %w", p.Position, p.Shard, w.Start, click.ErrWire)
 		}
 	}
 	return nil

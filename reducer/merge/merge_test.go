@@ -15,9 +15,9 @@ var small = Config{Reducers: 1, Top: 5, Lateness: lateness, Tick: 1000}
 func TestGap(t *testing.T) {
 	t.Parallel()
 	r := New(small)
-	err := r.Fold(7, &click.Partial{Shard: 1, Shards: 2, Seq: 3})
+	err := r.Fold(7, &click.Partial{Shard: 1, Shards: 2, Prev: 2, Position: 3})
 	gap, ok := errors.AsType[*Gap](err)
-	if !ok || *gap != (Gap{Shard: 1, Want: 1, Got: 3}) {
+	if !ok || *gap != (Gap{Shard: 1, Want: 0, Got: 2}) {
 		t.Fatalf("got %v", err)
 	}
 	if !bytes.Equal(r.AppendSnapshot(nil), New(small).AppendSnapshot(nil)) {
@@ -29,12 +29,12 @@ func TestRefusedPartials(t *testing.T) {
 	t.Parallel()
 	row := func(ad string, n int64) click.Row { return click.Row{Ad: []byte(ad), Count: n} }
 	window := func(start, size int64, top ...click.Row) click.Partial {
-		return click.Partial{Shards: 1, Seq: 1, Windows: []click.WindowPart{{Start: start, Size: size, Clicks: 1, Ads: 1, Top: top}}}
+		return click.Partial{Shards: 1, Position: 1, Windows: []click.WindowPart{{Start: start, Size: size, Clicks: 1, Ads: 1, Top: top}}}
 	}
 	for name, p := range map[string]click.Partial{
-		"shard out of range":     {Shard: 2, Shards: 2, Seq: 1},
-		"no shards":              {Seq: 1},
-		"number 0":               {Shards: 1},
+		"shard out of range":     {Shard: 2, Shards: 2, Position: 1},
+		"no shards":              {Position: 1},
+		"no range":               {Shards: 1},
 		"window without size":    window(0, 0),
 		"window after all time":  window(timeMax, minute),
 		"window before all time": window(timeMin-1, minute),
@@ -55,7 +55,7 @@ func TestRefusedPartials(t *testing.T) {
 
 func TestMisuseByTheCallerPanics(t *testing.T) {
 	t.Parallel()
-	p := click.Partial{Shards: 1, Seq: 1, Last: true, Watermark: 5}
+	p := click.Partial{Shards: 1, Position: 1, Last: true, Watermark: 5}
 	for name, misuse := range map[string]func(*Reducer){
 		"an offset twice":     func(r *Reducer) { _ = r.Fold(0, &p) },
 		"snapshot before Out": func(r *Reducer) { r.AppendSnapshot(nil) },
@@ -78,7 +78,7 @@ func TestMisuseByTheCallerPanics(t *testing.T) {
 func TestOutIsEmptyTheSecondTime(t *testing.T) {
 	t.Parallel()
 	r := New(small)
-	if err := r.Fold(0, &click.Partial{Shards: 1, Seq: 1, Last: true, Watermark: 5}); err != nil {
+	if err := r.Fold(0, &click.Partial{Shards: 1, Position: 1, Last: true, Watermark: 5}); err != nil {
 		t.Fatal(err)
 	}
 	if out := r.Out(); !out.Advanced || out.Watermark != 5 {
@@ -112,7 +112,7 @@ func TestRestoreRefuses(t *testing.T) {
 func TestRestoreWithAnotherTop(t *testing.T) {
 	t.Parallel()
 	say := func(r *Reducer, offset int64, at int64) []click.Ranking {
-		p := click.Partial{Shards: 1, Seq: offset + 1, At: at, Windows: []click.WindowPart{{
+		p := click.Partial{Shards: 1, Position: offset + 1, At: at, Windows: []click.WindowPart{{
 			Filter: click.FilterAll, Size: minute, State: click.Provisional, Revision: 1, Clicks: 6 + at, Ads: 3,
 			Top: []click.Row{{Ad: []byte("a"), Count: 3 + at}, {Ad: []byte("b"), Count: 2}, {Ad: []byte("c"), Count: 1}},
 		}}}
@@ -191,9 +191,10 @@ func FuzzRestore(f *testing.F) {
 		r.Status()
 		shards := int32(max(1, len(r.shards)))
 		for i := range 3 {
-			p := click.Partial{Shards: shards, Seq: 1, At: int64(i) << 40, Last: true, Watermark: int64(i) << 44}
+			p := click.Partial{Shards: shards, Position: 1, At: int64(i) << 40, Last: true, Watermark: int64(i) << 44}
 			if len(r.shards) > 0 {
-				p.Seq += r.shards[0].seq
+				p.Prev = r.shards[0].said
+				p.Position += p.Prev
 			}
 			if err := r.Fold(r.position, &p); err != nil {
 				t.Fatal(err)

@@ -21,7 +21,8 @@ type speaker struct {
 	rng       *rand.Rand
 	shard     int32
 	shards    int32
-	seq, now  int64
+	at, told  int64 // position, and that of the last emission
+	now       int64
 	watermark int64
 	counts    map[key]map[string]int64
 	news      map[key]map[string]bool
@@ -94,17 +95,18 @@ func (s *speaker) say(from int64) {
 		}
 		parts = append(parts, w)
 	}
+	s.at += 1 + int64(s.rng.IntN(3))
 	for len(parts) > 1 && s.rng.IntN(3) == 0 {
 		s.record(parts[:1], false)
 		parts = parts[1:]
 	}
 	s.record(parts, true)
+	s.told = s.at
 }
 
 func (s *speaker) record(parts []click.WindowPart, last bool) {
-	s.seq++
 	p := click.Partial{
-		Shard: s.shard, Shards: s.shards, Seq: s.seq, Position: s.now, At: s.now, Last: last,
+		Shard: s.shard, Shards: s.shards, Prev: s.told, Position: s.at, At: s.now, Last: last,
 		Watermark: s.watermark, Windows: parts,
 	}
 	lists := map[key][]click.Row{}

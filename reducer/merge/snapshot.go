@@ -18,7 +18,7 @@ const snapshotVersion = 1
 //	uvarint Reducer, Reducers, position
 //	time    watermark, clock, time of the last provisional rankings
 //	uvarint unranked
-//	uvarint number of shards, each: uvarint Seq, Position, time Watermark
+//	uvarint number of shards, each: uvarint Position, time Watermark
 //	uvarint number of sources, each: progress with an empty tally,
 //	          uvarint number of shards, each: uvarint shard, High, counted, duplicate, conflict, crowded, stale
 //	uvarint 0, or where the identity broke: index of the source + 1, uvarint High, Offset
@@ -36,7 +36,7 @@ func (r *Reducer) AppendSnapshot(b []byte) []byte {
 	}
 	b = appendTotals(b, r.unranked, int64(len(r.shards)))
 	for _, s := range r.shards {
-		b = click.AppendTime(appendTotals(b, s.seq, s.position), s.watermark)
+		b = click.AppendTime(appendTotals(b, s.said), s.watermark)
 	}
 	b = r.appendSources(b)
 	b = appendTotals(b, int64(len(r.windows)))
@@ -113,8 +113,8 @@ func Restore(cfg Config, b []byte) (*Reducer, error) {
 	r.position = d.Total()
 	r.watermark, r.clock, r.emitted = d.Time(), d.Time(), d.Time()
 	r.unranked = d.Total()
-	for range d.Count(3) {
-		r.shards = append(r.shards, shard{seq: d.Total(), position: d.Total(), watermark: d.Time()})
+	for range d.Count(2) {
+		r.shards = append(r.shards, shard{said: d.Total(), watermark: d.Time()})
 	}
 	r.decodeSources(&d)
 	for range d.Count(10) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -90,9 +91,15 @@ func (p *player) command(words []string) {
 		}
 		p.r = New(p.cfg)
 	case "shard":
-		p.said = &click.Partial{Seq: p.number(words, "partial"), At: p.time(p.after(words, "at")), Watermark: click.None}
+		p.said = &click.Partial{Position: p.number(words, "partial"), At: p.time(p.after(words, "at")), Watermark: click.None}
 		if _, err := fmt.Sscanf(words[1], "%d/%d", &p.said.Shard, &p.said.Shards); err != nil {
 			p.t.Fatal(err)
+		}
+		switch at := slices.Index(words, "since"); {
+		case at >= 0:
+			p.said.Prev = p.number(words, "since")
+		case int(p.said.Shard) < len(p.r.shards):
+			p.said.Prev = min(p.r.shards[p.said.Shard].said, p.said.Position-1)
 		}
 	case "window":
 		state, err := click.ParseState(words[3])
@@ -161,7 +168,7 @@ func (p *player) status(st Status) {
 	fmt.Fprintf(&p.b, "=> position %d, watermark %s, slowest shard %d, windows %d, unranked %d\n",
 		st.Position, clock(st.Watermark), st.Slowest, st.Windows, st.Unranked)
 	for i, s := range st.Shards {
-		fmt.Fprintf(&p.b, "=> shard %d: partial %d, watermark %s\n", i, s.Seq, clock(s.Watermark))
+		fmt.Fprintf(&p.b, "=> shard %d: said up to %d, watermark %s\n", i, s.Position, clock(s.Watermark))
 	}
 	for _, s := range st.Sources {
 		fmt.Fprintf(&p.b, "=> source %s to %d: received %d = counted %d + duplicate %d + conflict %d + crowded %d + stale %d"+
