@@ -53,6 +53,7 @@ func run(ctx context.Context, cfg config.Config) error {
 		return usage(err)
 	}
 	defer func() { _ = logger.Sync() }()
+	ops.TuneMemory()
 	reg := ops.Registry()
 	p := &process{
 		ctx: context.WithoutCancel(ctx), cfg: cfg, logger: logger, reg: reg,

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clickagg/clickagg/aggregator"
 	"github.com/clickagg/clickagg/internal/api"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage/writer"
@@ -109,14 +110,7 @@ func writerPartition(v *writer.View) api.Partition {
 
 // account adds the shards' tallies to the mapper's half.
 func (p *process) account(st *api.Status, accounts map[click.Source]click.Account) {
-	tallies := map[click.Source]click.Tally{}
-	for _, v := range p.aggregator.Shards() {
-		for i := range v.Sources {
-			t := tallies[v.Sources[i].Source]
-			t.Add(&v.Sources[i].Tally)
-			tallies[v.Sources[i].Source] = t
-		}
-	}
+	tallies := tallied(accounts, p.aggregator.Shards())
 	broken := map[click.Source]bool{}
 	for _, v := range p.reducer.Reducers() {
 		if v.Broken != nil {
@@ -132,6 +126,24 @@ func (p *process) account(st *api.Status, accounts map[click.Source]click.Accoun
 		row.Holds = row.Holds && !broken[source]
 		st.Accounting = append(st.Accounting, row)
 	}
+}
+
+// tallied adds up what the shards tallied. They may have got further than the
+// mapper had when it was asked: then its half is the one they were told.
+func tallied(accounts map[click.Source]click.Account, shards []*aggregator.View) map[click.Source]click.Tally {
+	tallies := map[click.Source]click.Tally{}
+	for _, v := range shards {
+		for i := range v.Sources {
+			g := &v.Sources[i]
+			t := tallies[g.Source]
+			t.Add(&g.Tally)
+			tallies[g.Source] = t
+			if a, ok := accounts[g.Source]; ok && g.Account.Received > a.Received {
+				accounts[g.Source] = g.Account
+			}
+		}
+	}
+	return tallies
 }
 
 // unready lists the parts that have not done their first turn.

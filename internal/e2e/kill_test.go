@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -44,22 +45,16 @@ func TestKill(t *testing.T) {
 	killed := 0
 	var l loaded
 	for loading := true; loading || killed < kills; {
-		// Between 0.1 s, before it is ready, and 2.5 s, after some snapshots.
-		alive := time.NewTimer(100*time.Millisecond + time.Duration(chance.IntN(2400))*time.Millisecond)
 		select {
 		case l = <-done:
 			loading = false
-			done = nil
-			continue
-		case <-alive.C:
+		// Between 0.1 s, before it is ready, and 2.5 s, after some snapshots.
+		case <-time.After(100*time.Millisecond + time.Duration(chance.IntN(2400))*time.Millisecond):
 			s.kill()
 			killed++
 			s.start()
 		case <-ctx.Done():
 			t.Fatal(ctx.Err())
-		}
-		if !loading && killed >= kills {
-			break
 		}
 	}
 	if l.err != nil {
@@ -68,11 +63,11 @@ func TestKill(t *testing.T) {
 	t.Logf("killed %d times", killed)
 	s.ready(ctx)
 	s.completeUntil(ctx, l.report.Watermark)
-	s.isTruth(l.truth)
+	s.isTruth(ctx, l.truth)
 }
 
 // isTruth compares the export with the truth, line by line.
-func (s *server) isTruth(truth *gen.Truth) {
+func (s *server) isTruth(ctx context.Context, truth *gen.Truth) {
 	s.t.Helper()
 	stdout, stderr, status := s.command("export", "counts")
 	if status != 0 {
@@ -85,18 +80,22 @@ func (s *server) isTruth(truth *gen.Truth) {
 	if r := gen.Compare(&truth.Counts, got); !r.Equal() {
 		s.t.Fatal(r.String())
 	}
-	st, err := s.client.Status(s.t.Context())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var counted int64
-	for _, a := range st.Accounting {
-		counted += a.Counted
-		if !a.Holds {
-			s.t.Errorf("accounting of %s does not hold: %+v", a.Source, a)
+	// The parts show their accounts a few times a second: a little after the counts.
+	s.eventually(ctx, "accounts", func() error {
+		st, err := s.client.Status(ctx)
+		if err != nil {
+			return err
 		}
-	}
-	if counted != truth.Clicks {
-		s.t.Errorf("counted %d clicks, the truth is %d", counted, truth.Clicks)
-	}
+		var counted int64
+		for _, a := range st.Accounting {
+			counted += a.Counted
+			if !a.Holds {
+				s.t.Fatalf("the account of %s does not hold: %+v", a.Source, a)
+			}
+		}
+		if counted != truth.Clicks {
+			return fmt.Errorf("counted %d clicks, the truth is %d", counted, truth.Clicks)
+		}
+		return nil
+	})
 }

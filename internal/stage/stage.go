@@ -61,6 +61,7 @@ type run[M Machine] struct {
 	next   time.Time
 	saving bool
 	saved  chan saved
+	torn   bool // a Fold failed: the state may be of half a record
 
 	watched time.Time
 }
@@ -97,7 +98,7 @@ func Run[M Machine](ctx context.Context, cfg Config, fresh func() M, restore fun
 
 // quiet takes the error of a stage that was told to stop for what it is.
 func (r *run[M]) quiet(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !r.torn {
 		return nil
 	}
 	if errors.Is(err, stream.ErrOutOfRange) {
@@ -146,6 +147,7 @@ func (r *run[M]) turn(ctx context.Context, in stream.Reader, watch func(M, int64
 	}
 	for i := range b.Records {
 		if err := r.m.Fold(&b.Records[i]); err != nil {
+			r.torn = true
 			return fmt.Errorf("offset %d: %w", b.Records[i].Offset, err)
 		}
 		if r.m.Pending() >= flushBytes {

@@ -235,6 +235,35 @@ func TestBadRecordStops(t *testing.T) {
 	}
 }
 
+// A record that cannot be folded is told of, and nothing of it is kept, also
+// when the stage is told to stop at that moment.
+func TestBadRecordWhileStopping(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.put(1, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := Run(ctx, Config{
+		Log: b.log, Topic: "in", Group: "g", Snapshots: snapshot.NewKeeper(b.blobs, "c", "adder/0"),
+		Interval: time.Hour, Clock: stream.Wall{}, Logger: zap.NewNop(),
+	}, func() *stopped { return &stopped{b.machine(), cancel} }, nil, func(*stopped, int64) {})
+	if names, _ := b.blobs.List(t.Context(), ""); !errors.Is(err, errBad) || len(names) > 0 {
+		t.Errorf("%v, kept %v", err, names)
+	}
+}
+
+// stopped is an adder that is told to stop while it fails at its first record.
+type stopped struct {
+	*adder
+	stop func()
+}
+
+func (s *stopped) Fold(r *click.Record) error {
+	s.stop()
+	s.position = r.Offset + 1
+	return errBad
+}
+
 // A snapshot that cannot be written costs a slower restart, nothing else.
 func TestSnapshotFails(t *testing.T) {
 	t.Parallel()

@@ -8,7 +8,7 @@
 // partials, and what became due goes out where the caller asks for it.
 //
 // It promises that a partial counts once, however often the log repeats it; that
-// a partial missing from the log is found and never counted over; that a ranking
+// an emission missing from the log is found and never counted over; that a ranking
 // is exact, called final once, and changed afterwards only with a higher
 // revision; and that the accounting identity is looked at wherever it can be.
 //

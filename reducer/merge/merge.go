@@ -19,6 +19,7 @@ type Reducer struct {
 	cfg       Config
 	position  int64 // the next offset of the partials partition
 	watermark int64 // merged; None until every shard has one
+	gone      int64 // windows that end at or before it were let go of; never falls; None before any
 	clock     int64 // greatest At of the partials; None before the first
 	emitted   int64 // clock when provisional rankings last left; None before
 	shards    []shard
@@ -63,7 +64,7 @@ func (g *Gap) Error() string {
 
 // New makes the reducer that has read nothing: its position is 0.
 func New(cfg Config) *Reducer {
-	return &Reducer{cfg: cfg, watermark: click.None, clock: click.None, emitted: click.None, taken: true}
+	return &Reducer{cfg: cfg, watermark: click.None, gone: click.None, clock: click.None, emitted: click.None, taken: true}
 }
 
 // Position is the offset of the partials partition to fold next.
@@ -151,7 +152,7 @@ func (r *Reducer) take(shard int32, w *click.WindowPart) {
 	if len(w.Top) == 0 {
 		return // rows that did not fit beside the list, which follows; or a window without clicks
 	}
-	if k := (key{start: w.Start, size: w.Size, filter: w.Filter}); k.end()+r.cfg.Lateness > r.watermark {
+	if k := (key{start: w.Start, size: w.Size, filter: w.Filter}); k.end() > r.gone {
 		r.window(k).take(shard, w, r.cfg.Top)
 	} else {
 		// Its lists were let go. A ranking of this shard's alone would be wrong, so

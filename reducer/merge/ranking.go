@@ -87,6 +87,11 @@ func (r *Reducer) emit() {
 	// Subtracted without sign, so that no two times are too far apart.
 	tick := r.clock != click.None &&
 		(r.emitted == click.None || uint64(r.clock)-uint64(r.emitted) >= uint64(r.cfg.Tick))
+	if r.watermark > timeMin { // no window ends before
+		// Remembered, and not worked out where it is asked for: a lateness that is
+		// raised brings back no lists.
+		r.gone = max(r.gone, r.watermark-r.cfg.Lateness)
+	}
 	ticked := false
 	held := r.windows[:0]
 	for _, w := range r.windows {
@@ -104,7 +109,7 @@ func (r *Reducer) emit() {
 			w.revision++
 			r.send(w)
 		}
-		if w.end()+r.cfg.Lateness > r.watermark {
+		if w.end() > r.gone {
 			held = append(held, w)
 		}
 	}

@@ -16,7 +16,7 @@ const snapshotVersion = 1
 //
 //	byte    version = 1
 //	uvarint Reducer, Reducers, position
-//	time    watermark, clock, time of the last provisional rankings
+//	time    watermark, gone, clock, time of the last provisional rankings
 //	uvarint unranked
 //	uvarint number of shards, each: uvarint Position, time Watermark
 //	uvarint number of sources, each: progress with an empty tally,
@@ -31,7 +31,7 @@ func (r *Reducer) AppendSnapshot(b []byte) []byte {
 	}
 	b = append(b, snapshotVersion)
 	b = appendTotals(b, int64(r.cfg.Reducer), int64(r.cfg.Reducers), r.position)
-	for _, ms := range [...]int64{r.watermark, r.clock, r.emitted} {
+	for _, ms := range [...]int64{r.watermark, r.gone, r.clock, r.emitted} {
 		b = click.AppendTime(b, ms)
 	}
 	b = appendTotals(b, r.unranked, int64(len(r.shards)))
@@ -94,7 +94,8 @@ func (w *window) append(b []byte) []byte {
 
 // Restore makes the reducer that wrote a snapshot. Folding the log from its
 // [Reducer.Position] gives what the writer would have given. Top, Lateness and
-// Tick may be others than the writer's. The state holds no view into b.
+// Tick may be others than the writer's; a window that was let go of does not come
+// back. The state holds no view into b.
 //
 // An error wraps [click.ErrWire], or says that the snapshot is another
 // reducer's; the log can then be read from an older snapshot or from its start.
@@ -111,7 +112,7 @@ func Restore(cfg Config, b []byte) (*Reducer, error) {
 	}
 	r := New(cfg)
 	r.position = d.Total()
-	r.watermark, r.clock, r.emitted = d.Time(), d.Time(), d.Time()
+	r.watermark, r.gone, r.clock, r.emitted = d.Time(), d.Time(), d.Time(), d.Time()
 	r.unranked = d.Total()
 	for range d.Count(2) {
 		r.shards = append(r.shards, shard{said: d.Total(), watermark: d.Time()})

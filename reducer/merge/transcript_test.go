@@ -25,6 +25,7 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 //	  source clicks/0 high 4 received 4 routed 3 malformed 1 counted 3
 //	  watermark 00:00:05
 //	restart
+//	restart lateness 10m
 //	status
 //
 // A watermark makes a partial the last of its emission.
@@ -117,6 +118,9 @@ func (p *player) command(words []string) {
 		p.said.Last, p.said.Watermark = true, p.time(words[1])
 	case "restart":
 		p.r.Out()
+		if len(words) > 1 {
+			p.cfg.Lateness = p.duration(words, "lateness")
+		}
 		r, err := Restore(p.cfg, p.r.AppendSnapshot(nil))
 		if err != nil {
 			p.t.Fatal(err)
