@@ -17,13 +17,18 @@ type ids struct {
 	segments  [1 << segmentBits]segment
 	reach     int64 // how many windows apart a click and its repeat may be
 	forgotten int64 // ids of windows below this number are free to go
-	unswept   int   // segments that may still hold forgotten ids
+	swept     int64 // forgotten when the last sweep of all segments began
+	unswept   int   // segments that it has not come to
 	cursor    int   // the next segment to sweep
 }
 
 const (
 	segmentBits = 10
 	groupSlots  = 8 // slots whose tags are probed at once
+
+	// sweepWindows is for how many windows' ids one sweep is made: with the 16
+	// windows that the defaults keep, an eighth more memory at most for half the work.
+	sweepWindows = 2
 )
 
 type segment struct {
@@ -192,10 +197,14 @@ func (t *ids) resize(g *segment, groups int) {
 }
 
 // forget lets the ids of windows below a number go. Their slots are freed by
-// the sweeps that follow.
+// the sweeps that follow, of several windows together: each sweep reads the
+// whole table.
 func (t *ids) forget(below int64) {
 	t.forgotten = below
-	t.unswept = len(t.segments)
+	if below-t.swept >= sweepWindows {
+		t.swept = below
+		t.unswept = len(t.segments)
+	}
 }
 
 // sweep frees slots of forgotten ids, as much as suits the number of clicks

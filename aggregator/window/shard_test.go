@@ -93,7 +93,7 @@ func TestRestoreWithLongerLateness(t *testing.T) {
 	}
 }
 
-// A large window is said in several partials, numbered without gaps, with the
+// A large window is said in several partials of the same positions, with the
 // watermark and the ranked list in the last one only.
 func TestLargeWindowIsCut(t *testing.T) {
 	t.Parallel()
