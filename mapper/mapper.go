@@ -22,6 +22,10 @@ import (
 // source stops; a person must decide.
 var ErrLoss = errors.New("clicks lost from the input")
 
+// stopWait is how long a source that is told to stop may take to finish what it
+// has begun to send, and again to commit it.
+const stopWait = 5 * time.Second
+
 // Config is what a mapper needs to know. The times of Rule are in ms.
 type Config struct {
 	Group          string // consumer group that holds the positions
@@ -100,7 +104,7 @@ func (s *source) run(ctx context.Context) error {
 		err := s.read(ctx, next)
 		var bad *stream.Corrupt
 		switch {
-		case err == nil:
+		case err == nil || ctx.Err() != nil:
 			return s.finish(ctx)
 		case !errors.As(err, &bad) || bad.End <= bad.Start:
 			return s.explain(ctx, err)
@@ -249,6 +253,8 @@ func (s *source) beat(ctx context.Context, idleAsOf int64) error {
 // send closes the sections up to an offset and returns when every shard's
 // partition has them, and the rejected and late records are kept as well.
 func (s *source) send(ctx context.Context, next, idleAsOf int64) error {
+	ctx, free := stream.Grace(ctx, stopWait)
+	defer free()
 	now := s.m.clock.Now()
 	moved := s.judge.State().Next != next
 	sections := s.judge.Seal(next, now.UnixMilli(), idleAsOf, s.m.sources.Load())
@@ -294,7 +300,7 @@ func (s *source) finish(ctx context.Context) error {
 	if !s.dirty {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
 	defer cancel()
 	return s.commit(ctx)
 }

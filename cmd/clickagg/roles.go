@@ -150,6 +150,9 @@ func (p *process) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := control.Begin(ctx, p.log, p.topics.Control, p.facts.Run, p.cfg.Judging()); err != nil {
+		return errors.Join(err, server.Close())
+	}
 	parts.Go(func() error { return server.Run(ctx) })
 	if p.cfg.Ops.Listen != "" {
 		parts.Go(func() error { return ops.Serve(ctx, p.cfg.Ops.Listen, p.reg) })
@@ -159,7 +162,12 @@ func (p *process) run(ctx context.Context) error {
 	p.reducePartitions(ctx, parts)
 	p.writeResults(ctx, parts)
 	p.logger.Info("counting", zap.Strings("input", p.cfg.Input.Topics), zap.String("data_dir", p.cfg.DataDir), zap.String("api", "http://"+server.Addr().String()))
-	return parts.Wait()
+	if err := parts.Wait(); err != nil {
+		return err
+	}
+	ending, cancel := context.WithTimeout(p.ctx, 5*time.Second)
+	defer cancel()
+	return control.End(ending, p.log, p.topics.Control, p.cfg.Judging())
 }
 
 func (p *process) mapSources(ctx context.Context, parts *errgroup.Group) {

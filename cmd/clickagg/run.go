@@ -93,7 +93,7 @@ func status(err error) error {
 	case errors.Is(err, mapper.ErrLoss), errors.Is(err, stage.ErrLoss), errors.Is(err, broker.ErrDamaged),
 		errors.As(err, new(window.Gap)), errors.As(err, new(*merge.Gap)):
 		return &exit{status: 4, err: err}
-	case errors.Is(err, control.ErrMismatch):
+	case errors.Is(err, control.ErrMismatch), errors.Is(err, control.ErrRules):
 		return &exit{status: 2, err: err}
 	}
 	return &exit{status: 3, err: err}

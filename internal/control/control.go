@@ -29,6 +29,7 @@ type Cluster struct {
 type Facts struct {
 	Cluster *Cluster                // nil before the first start
 	Live    map[click.TopicID]int64 // broker time, Unix ms, since which a topic is live
+	Run     *Run                    // the newest one; nil before the first start
 }
 
 // LiveSince is since when a topic is live, or click.None.
@@ -42,6 +43,7 @@ func (f *Facts) LiveSince(id click.TopicID) int64 {
 const (
 	keyCluster = "cluster"
 	keyLive    = "live/" // and the topic's id in hex
+	keyRun     = "run"
 )
 
 // Load reads the control topic from its start to its present end.
@@ -86,6 +88,12 @@ func (f *Facts) take(r *click.Record) error {
 			return fmt.Errorf("cluster record: %w", err)
 		}
 		f.Cluster = &c
+	case key == keyRun:
+		var run Run
+		if err := json.Unmarshal(r.Value, &run); err != nil {
+			return fmt.Errorf("run record: %w", err)
+		}
+		f.Run = &run
 	case len(key) > len(keyLive) && key[:len(keyLive)] == keyLive:
 		raw, err := hex.DecodeString(key[len(keyLive):])
 		if err != nil || len(raw) != len(click.TopicID{}) {

@@ -57,7 +57,7 @@ const (
 type run[M Machine] struct {
 	cfg    Config
 	m      M
-	kept   int64 // position of the newest snapshot written or being written
+	kept   int64 // position of the newest snapshot
 	next   time.Time
 	saving bool
 	saved  chan saved
@@ -151,13 +151,13 @@ func (r *run[M]) turn(ctx context.Context, in stream.Reader, watch func(M, int64
 			return fmt.Errorf("offset %d: %w", b.Records[i].Offset, err)
 		}
 		if r.m.Pending() >= flushBytes {
-			if err := r.m.Flush(ctx); err != nil {
+			if err := r.flush(ctx); err != nil {
 				return err
 			}
 		}
 	}
 	if r.m.Pending() > 0 {
-		if err := r.m.Flush(ctx); err != nil {
+		if err := r.flush(ctx); err != nil {
 			return err
 		}
 	}
@@ -174,11 +174,18 @@ func (r *run[M]) turn(ctx context.Context, in stream.Reader, watch func(M, int64
 	return nil
 }
 
+// flush finishes what it begins, also when the stage is told to stop meanwhile.
+func (r *run[M]) flush(ctx context.Context) error {
+	ctx, free := stream.Grace(ctx, stopWait)
+	defer free()
+	return r.m.Flush(ctx)
+}
+
 // save writes the state beside the stage: only encoding it takes the stage's time.
 func (r *run[M]) save(ctx context.Context) {
 	position := r.m.Position()
 	sealed := r.cfg.Snapshots.Seal(position, r.m.AppendSnapshot)
-	r.kept, r.saving = position, true
+	r.saving = true
 	r.next = r.cfg.Clock.Now().Add(r.cfg.Interval)
 	r.cfg.Background(func() {
 		r.saved <- saved{position, r.cfg.Snapshots.Save(context.WithoutCancel(ctx), position, sealed)}
@@ -203,6 +210,7 @@ func (r *run[M]) show(ctx context.Context, s saved) error {
 		}
 		return nil
 	}
+	r.kept = s.position
 	p := stream.Position{Offset: s.position}
 	if err := r.cfg.Log.Commit(ctx, r.cfg.Group, r.cfg.Topic, r.cfg.Partition, p); err != nil {
 		return fmt.Errorf("commit: %w", err)
@@ -229,6 +237,8 @@ func (r *run[M]) end(ctx context.Context, well bool) error {
 	if !well || r.m.Pending() > 0 || position == r.kept {
 		return nil
 	}
-	err := r.cfg.Snapshots.Save(ctx, position, r.cfg.Snapshots.Seal(position, r.m.AppendSnapshot))
-	return r.show(ctx, saved{position, err})
+	if err := r.cfg.Snapshots.Save(ctx, position, r.cfg.Snapshots.Seal(position, r.m.AppendSnapshot)); err != nil {
+		return fmt.Errorf("keep the state at the end: %w", err)
+	}
+	return r.show(ctx, saved{position: position})
 }

@@ -1,0 +1,40 @@
+package e2e
+
+import (
+	"os"
+	"testing"
+)
+
+// TestRulesChanged: what judges clicks may be changed after an orderly stop, and
+// not after a crash, which leaves clicks to be judged again.
+func TestRulesChanged(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	s := running(ctx, t)
+	clicks, counts := minutes(0, 3, 5)
+	s.load(write(t, "clicks.jsonl", clicks), "--finish", "--wait")
+
+	s.kill()
+	s.args = []string{"--watermark.delay", "20s"}
+	s.start()
+	if err := <-s.ended; err == nil {
+		t.Error("other rules after a crash are taken")
+	}
+	s.cmd = nil
+	log, err := os.ReadFile(s.out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, string(log), `watermark.delay was "15s" and is "20s"`, "start once with the old values")
+
+	s.args = nil
+	s.start()
+	s.ready(ctx)
+	if status := s.stop(); status != 0 {
+		t.Fatalf("stop: status %d", status)
+	}
+	s.args = []string{"--watermark.delay", "20s"}
+	s.start()
+	s.ready(ctx)
+	same(t, "export", s.export(), exportHeader+counts)
+}
