@@ -14,11 +14,11 @@ func TestGrace(t *testing.T) {
 		longer, free := Grace(ctx, 5*time.Second)
 		defer free()
 		stop()
-		time.Sleep(5*time.Second - 1) // of the bubble's time
+		<-time.After(5*time.Second - time.Millisecond) // of the bubble's time
 		if longer.Err() != nil {
 			t.Error("it ended before its time")
 		}
-		time.Sleep(2)
+		<-time.After(2 * time.Millisecond)
 		synctest.Wait()
 		if longer.Err() == nil {
 			t.Error("it outlived its time")
