@@ -17,9 +17,23 @@ import (
 // Without it a record at the log's size limit could not be put aside.
 const maxLetterBytes = 64 << 10
 
+// lettersPerReason is how many rejected records of one reason a section keeps one
+// by one. One letter tells of all others, or a flood of broken records, which packs
+// a thousand to one, would fill the disk with letters.
+const lettersPerReason = 1000
+
 // letters collects the records of a section that are not handed on.
 type letters struct {
 	rejected, late []stream.Message
+	piles          [click.ReasonsEnd]pile
+}
+
+// pile is the rejected records of one reason in a section.
+type pile struct {
+	kept        int // one by one
+	more        int // only told of
+	first, last int64
+	appended    int64
 }
 
 // take keeps a record that was judged rejected or late. It copies: the record
@@ -27,6 +41,15 @@ type letters struct {
 func (l *letters) take(s *source, r *click.Record, v *rule.Verdict) {
 	switch v.Kind {
 	case rule.Rejected:
+		if p := &l.piles[v.Reason]; p.kept == lettersPerReason {
+			if p.more == 0 {
+				p.first = r.Offset
+			}
+			p.more++
+			p.last, p.appended = r.Offset, r.Append
+			return
+		}
+		l.piles[v.Reason].kept++
 		l.rejected = append(l.rejected, letter(s, r, v.Reason.String(), v.Detail, s.m.cfg.Rejected))
 	case rule.Late:
 		l.late = append(l.late, letter(s, r, "late", v.Detail, s.m.cfg.Late))
@@ -68,8 +91,23 @@ func letter(s *source, r *click.Record, reason, detail string, partitions int32)
 	}
 }
 
+// tell adds a letter for each pile that was too high to keep, and starts new ones.
+func (l *letters) tell(s *source) {
+	for reason := range l.piles {
+		p := &l.piles[reason]
+		if p.more > 0 {
+			r := click.Record{Offset: p.first, Append: p.appended, Value: []byte{}}
+			detail := fmt.Sprintf("%d more of this reason up to offset %d, not kept one by one: they stand in the input", p.more, p.last)
+			l.rejected = append(l.rejected, letter(s, &r, click.Reason(reason).String(), detail, s.m.cfg.Rejected))
+		}
+		*p = pile{}
+	}
+}
+
 // send keeps the collected records and forgets them.
-func (l *letters) send(ctx context.Context, m *Mapper) error {
+func (l *letters) send(ctx context.Context, s *source) error {
+	l.tell(s)
+	m := s.m
 	for _, box := range [...]struct {
 		topic    string
 		messages *[]stream.Message

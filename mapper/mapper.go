@@ -269,7 +269,7 @@ func (s *source) send(ctx context.Context, next, idleAsOf int64) error {
 	if err := s.m.log.Append(ctx, s.m.cfg.Topics.Shuffle, s.out); err != nil {
 		return fmt.Errorf("write sections: %w", err)
 	}
-	if err := s.letters.send(ctx, s.m); err != nil {
+	if err := s.letters.send(ctx, s); err != nil {
 		return err
 	}
 	s.sent, s.dirty = now, s.dirty || moved

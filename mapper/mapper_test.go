@@ -319,3 +319,35 @@ func TestPace(t *testing.T) {
 		t.Error("waits for a source that has ended")
 	}
 }
+
+// A flood of broken records fills the rejected topic no more than it must: the
+// first ones are kept, one letter tells of all others, and all are counted.
+func TestFloodOfGarbage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.m.cfg.Rule.SectionClicks = 10_000
+		for range lettersPerReason + 500 {
+			b.put("garbage")
+		}
+		b.put("", good(1))
+		if err := b.run(2 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		letters := b.log.Records(b.topics.Rejected, 0)
+		if len(letters) != lettersPerReason+2 {
+			t.Fatalf("%d letters", len(letters))
+		}
+		last := letters[len(letters)-1]
+		offset, _ := last.Headers.Get(click.HeaderOffset)
+		detail, _ := last.Headers.Get(click.HeaderDetail)
+		if string(offset) != "1000" || !strings.HasPrefix(string(detail), "500 more of this reason up to offset 1499") {
+			t.Errorf("offset %s, detail %s", offset, detail)
+		}
+		s := b.sections(0)
+		a := s[len(s)-1].Account
+		if a.Rejected[click.Malformed] != lettersPerReason+500 || a.Rejected[click.Empty] != 1 || a.Routed != 1 {
+			t.Errorf("%+v", a)
+		}
+	})
+}

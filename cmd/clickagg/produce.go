@@ -7,17 +7,16 @@ import (
 	"os"
 	"time"
 
-	"github.com/spf13/cobra"
-	"go.uber.org/zap"
-
 	"github.com/clickagg/clickagg/config"
 	"github.com/clickagg/clickagg/internal/api/client"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/gen"
 	"github.com/clickagg/clickagg/internal/load"
+	"github.com/clickagg/clickagg/internal/ops"
 	"github.com/clickagg/clickagg/internal/settle"
 	"github.com/clickagg/clickagg/internal/stream/kafka"
 	"github.com/clickagg/clickagg/mapper/rule"
+	"github.com/spf13/cobra"
 )
 
 // target is where clicks are sent to.
@@ -47,7 +46,11 @@ func (t *target) dial(c *cobra.Command, cfg *config.Config) (*kafka.Log, error) 
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), 15*time.Second)
 	defer cancel()
-	log, err := kafka.Open(ctx, kafka.Config{Brokers: brokers, ClientID: "clickagg-produce"}, zap.NewNop())
+	logger, err := ops.Logger(config.Log{Level: "warn", Format: "console"})
+	if err != nil {
+		return nil, err
+	}
+	log, err := kafka.Open(ctx, kafka.Config{Brokers: brokers, ClientID: "clickagg-produce"}, logger)
 	if err != nil {
 		return nil, fmt.Errorf("%w; is 'clickagg run' running there?", err)
 	}
