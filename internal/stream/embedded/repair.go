@@ -36,6 +36,9 @@ func repair(dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := listed(dir, dirs); err != nil {
+		return err
+	}
 	errs := make([]error, len(dirs))
 	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
 	var work sync.WaitGroup
@@ -51,6 +54,23 @@ func repair(dir string) error {
 	}
 	work.Wait()
 	return errors.Join(errs...)
+}
+
+// listed looks whether the engine's list of topics can be read, if there are
+// records: without it the engine would begin with no topic and write over them.
+func listed(dir string, partitions []os.DirEntry) error {
+	b, err := os.ReadFile(filepath.Join(dir, "topics.json"))
+	gone := errors.Is(err, os.ErrNotExist)
+	switch {
+	case gone && !slices.ContainsFunc(partitions, func(d os.DirEntry) bool {
+		files, err := segments(filepath.Join(dir, "partitions", d.Name()))
+		return err != nil || slices.ContainsFunc(files, func(f segment) bool { return f.size > 0 })
+	}):
+		return nil
+	case gone || err == nil && !json.Valid(b):
+		return fmt.Errorf("%w: %s: the list of topics, topics.json, is gone or damaged: %s", ErrDamaged, dir, wayOut)
+	}
+	return err
 }
 
 // snapshot is what the engine keeps beside a partition's files.
