@@ -1,4 +1,5 @@
-// Package memory is a [stream.Log] without a broker, for the tests of the stages
-// and of what stands around them. It keeps the promises of stream.Log, which
-// streamtest checks; it never fails unless told to by a hook.
+// Package memory is a log without a broker, for the tests of the stages and of
+// what stands around them. It keeps the promises a stage relies on: order, no gap
+// and no repetition, bounds, and positions. It places keys by a hash of its own,
+// and never fails unless a hook tells it to.
 package memory
