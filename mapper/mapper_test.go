@@ -351,3 +351,19 @@ func TestFloodOfGarbage(t *testing.T) {
 		}
 	})
 }
+
+// Told to stop, a source commits what is acknowledged, also when it is waiting
+// for records just then: the next start repeats nothing.
+func TestCommitsWhenStopped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.put(good(1), good(2))
+		if err := b.run(200 * time.Millisecond); err != nil { // before a commit is due
+			t.Fatal(err)
+		}
+		if !slices.Contains(b.calls, "commit clicks/0 2") {
+			t.Errorf("%v", b.calls)
+		}
+	})
+}

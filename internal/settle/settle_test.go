@@ -63,6 +63,7 @@ func TestWait(t *testing.T) {
 		p := newPipeline()
 		p.write(t, "clicks")
 		minute := time.UnixMilli(60_000)
+		p.until = &minute // the minute is final already: what is sent corrects it
 		p.step = func(asked int) {
 			switch asked {
 			case 3:
@@ -78,15 +79,30 @@ func TestWait(t *testing.T) {
 				p.write(t, p.topics.Results)
 			case 15:
 				p.next[p.topics.Results] = 1
-			case 18:
-				p.until = &minute
 			}
 		}
 		if err := p.wait(t.Context(), 60_000); err != nil {
 			t.Fatal(err)
 		}
-		if p.asked < 18 {
-			t.Errorf("came back after %d questions, before it was final", p.asked)
+		if p.asked < 15 {
+			t.Errorf("came back after %d questions, before it was stored", p.asked)
+		}
+	})
+}
+
+// Stored is not enough either: the minute must be final.
+func TestFinalIsAwaited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipeline()
+		minute := time.UnixMilli(60_000)
+		p.step = func(asked int) {
+			if asked == 9 {
+				p.until = &minute
+			}
+		}
+		if err := p.wait(t.Context(), 60_000); err != nil || p.asked < 9 {
+			t.Errorf("%v after %d questions", err, p.asked)
 		}
 	})
 }

@@ -29,6 +29,7 @@ type world struct {
 	at      *stream.Position
 	reads   []int // sizes of the next batches; 3 when used up
 	now     time.Time
+	renamed string // of the store; another name is another store
 	diary   []string
 	stop    context.CancelFunc
 	metrics *Metrics
@@ -54,7 +55,7 @@ func newWorld(t *testing.T) *world {
 const mine = 2 // the partition under test
 
 // ID implements storage.Store.
-func (w *world) ID() string { return "store" }
+func (w *world) ID() string { return "store" + w.renamed }
 
 func (w *world) config() Config {
 	return Config{Group: "g", Topics: topics, MaxRows: 100, CommitInterval: time.Second}

@@ -389,3 +389,26 @@ func BenchmarkCollect(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "records/s")
 }
+
+// A store that is not the one that was written to is filled from the start, as
+// long as the results are all there.
+func TestAnotherStoreIsFilledAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.result("a", 0, 1, 1)
+	w.result("b", 0, 1, 1)
+	if err := w.run(w.config()); err != nil {
+		t.Fatal(err)
+	}
+	w.renamed, w.diary, w.applied = "2", nil, map[string]click.Result{}
+	if err := w.run(w.config()); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.applied) != 2 {
+		t.Errorf("%d rows in the new store, want 2; %v", len(w.applied), w.diary)
+	}
+	w.renamed, w.first = "3", 5
+	if err := w.run(w.config()); !errors.Is(err, stage.ErrLoss) {
+		t.Errorf("with the first results gone: %v", err)
+	}
+}
