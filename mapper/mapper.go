@@ -119,7 +119,7 @@ func (s *source) run(ctx context.Context) error {
 
 // read maps from an offset on until ctx ends.
 func (s *source) read(ctx context.Context, from int64) error {
-	r, err := s.m.log.Open(ctx, s.topic.Name, s.name.Partition, from)
+	r, err := s.m.log.Open(ctx, s.topic.Name, s.name.Partition, stream.At(from))
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}

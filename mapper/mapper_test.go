@@ -241,7 +241,7 @@ type holed struct {
 	start, end int64
 }
 
-func (h *holed) Open(ctx context.Context, topic string, p int32, at int64) (stream.Reader, error) {
+func (h *holed) Open(ctx context.Context, topic string, p int32, at stream.Place) (stream.Reader, error) {
 	r, err := h.Log.Open(ctx, topic, p, at)
 	if topic != "clicks" || err != nil {
 		return r, err
@@ -264,7 +264,7 @@ func (r *holedReader) Read(ctx context.Context, d time.Duration) (*stream.Batch,
 	}
 	b.Records = b.Records[:r.h.start-b.Records[0].Offset]
 	b.Next = r.h.start
-	r.Reader, err = r.h.Log.Open(ctx, "clicks", 0, r.h.start)
+	r.Reader, err = r.h.Log.Open(ctx, "clicks", 0, stream.At(r.h.start))
 	return b, err
 }
 

@@ -59,7 +59,7 @@ func Load(ctx context.Context, log stream.Log, topic string) (Facts, error) {
 	if end == 0 {
 		return facts, nil
 	}
-	r, err := log.Open(ctx, topic, 0, 0)
+	r, err := log.Open(ctx, topic, 0, stream.At(0))
 	if err != nil {
 		return facts, fmt.Errorf("control: open: %w", err)
 	}

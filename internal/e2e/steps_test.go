@@ -132,7 +132,7 @@ func (s *server) answers(ctx context.Context, ad string, from, to time.Time, wan
 // read returns everything a topic's partition holds when it holds n records or more.
 func read(ctx context.Context, t *testing.T, log stream.Log, topic string, n int64) (records []click.Record) {
 	t.Helper()
-	r, err := log.Open(ctx, topic, 0, 0)
+	r, err := log.Open(ctx, topic, 0, stream.At(0))
 	if err != nil {
 		t.Fatal(err)
 	}

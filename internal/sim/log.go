@@ -72,9 +72,9 @@ func (h handle) Bounds(_ context.Context, name string, partition int32) (start, 
 }
 
 // Open implements stream.Log.
-func (h handle) Open(_ context.Context, name string, partition int32, offset int64) (stream.Reader, error) {
+func (h handle) Open(_ context.Context, name string, partition int32, at stream.Place) (stream.Reader, error) {
 	h.p.pass()
-	return &reader{p: h.p, log: &h.p.w.log.topics[name].partitions[partition], next: offset}, nil
+	return &reader{p: h.p, log: &h.p.w.log.topics[name].partitions[partition], next: at.Offset}, nil
 }
 
 // Append implements stream.Log: messages land once, twice, in part before a

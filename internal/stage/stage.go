@@ -82,7 +82,7 @@ func Run[M Machine](ctx context.Context, cfg Config, fresh func() M, restore fun
 	if err := r.begin(ctx, fresh, restore); err != nil {
 		return r.quiet(ctx, err)
 	}
-	in, err := cfg.Log.Open(ctx, cfg.Topic, cfg.Partition, r.m.Position())
+	in, err := cfg.Log.Open(ctx, cfg.Topic, cfg.Partition, stream.At(r.m.Position()))
 	if err != nil {
 		return r.quiet(ctx, fmt.Errorf("open: %w", err))
 	}

@@ -12,7 +12,8 @@ import (
 // Errors a stage decides on. Implementations wrap them with what happened.
 var (
 	// ErrOutOfRange: the offset asked for is not in the log any more, or not
-	// yet. What lay there cannot be read: a proven loss.
+	// yet, or the records before it are others than those that were read: the log
+	// was cut and written anew. What lay there cannot be read: a proven loss.
 	ErrOutOfRange = errors.New("offset out of range")
 	// ErrNoTopic: the topic does not exist.
 	ErrNoTopic = errors.New("no such topic")
@@ -20,6 +21,11 @@ var (
 	ErrCreateTime = errors.New("topic does not use LogAppendTime")
 	// ErrTooLarge: a message is over what the log takes.
 	ErrTooLarge = errors.New("message too large")
+	// ErrNotOwner: another process has the partition now. Who is told so stops
+	// quietly: its work is being done.
+	ErrNotOwner = errors.New("the partition has moved to another process")
+	// ErrReplaced: another process has joined the group under this one's name.
+	ErrReplaced = errors.New("another process has joined under this one's name")
 	// ErrCorrupt: what lies at the offset cannot be read as records.
 	ErrCorrupt = errors.New("corrupt record batch")
 )
@@ -42,12 +48,27 @@ func (c *Corrupt) Error() string {
 // Unwrap makes it an [ErrCorrupt].
 func (c *Corrupt) Unwrap() error { return ErrCorrupt }
 
+// NoEpoch is the epoch of a log that has none, or of a place nothing was read before.
+const NoEpoch = -1
+
+// Place is where a reader goes on.
+type Place struct {
+	Offset int64 // the next to read
+	Epoch  int32 // of the leader that wrote the record before it; NoEpoch when unknown
+}
+
+// At is a place of which only the offset is known.
+func At(offset int64) Place { return Place{Offset: offset, Epoch: NoEpoch} }
+
 // Batch is what one Read found.
 type Batch struct {
 	Records []click.Record
 	// Next is the offset to read after this batch. It may lie beyond the last
 	// record's offset + 1: control, aborted and compacted records take offsets.
 	Next int64
+	// Epoch is of the leader that wrote the record before Next, or NoEpoch. With it a
+	// reader opened at Next later notices that the log was cut and written anew.
+	Epoch int32
 	// End is the first offset a reader cannot see yet (the last stable offset)
 	// as the broker knew it when it answered.
 	End int64
@@ -91,6 +112,7 @@ type Topic struct {
 // Position is a committed place in a partition.
 type Position struct {
 	Offset   int64  // the next offset to read
+	Epoch    int32  // as in [Place]; kept beside the offset where the log can
 	Metadata string // what the committer wrote beside it; at most 4,000 bytes
 }
 
@@ -100,8 +122,8 @@ type Log interface {
 	Topic(ctx context.Context, name string) (Topic, error)
 	// Bounds returns the first offset that can be read and the one after the last.
 	Bounds(ctx context.Context, topic string, partition int32) (start, end int64, err error)
-	// Open starts reading at an offset.
-	Open(ctx context.Context, topic string, partition int32, offset int64) (Reader, error)
+	// Open starts reading at a place.
+	Open(ctx context.Context, topic string, partition int32, at Place) (Reader, error)
 	// Append writes the messages and returns when all are kept by every replica
 	// the topic demands. Messages of one partition are kept in the order given,
 	// and those of an Append that returned before those of a later one.
@@ -111,7 +133,8 @@ type Log interface {
 	Append(ctx context.Context, topic string, messages []Message) error
 	// Committed returns a group's position in a partition, and whether it has one.
 	Committed(ctx context.Context, group, topic string, partition int32) (Position, bool, error)
-	// Commit remembers a group's position, durably when it returns nil.
+	// Commit remembers a group's position, durably when it returns nil. A process
+	// that is a member of the group gets ErrNotOwner for a partition that is not its own.
 	Commit(ctx context.Context, group, topic string, partition int32, p Position) error
 	// Close ends all work and frees what the log holds.
 	Close() error

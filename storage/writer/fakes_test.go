@@ -128,9 +128,9 @@ func (w *world) Commit(ctx context.Context, group, topic string, partition int32
 }
 
 // Open implements stream.Log.
-func (w *world) Open(_ context.Context, _ string, _ int32, offset int64) (stream.Reader, error) {
-	w.say("open %d", offset)
-	return &reader{w, offset}, nil
+func (w *world) Open(_ context.Context, _ string, _ int32, at stream.Place) (stream.Reader, error) {
+	w.say("open %d", at.Offset)
+	return &reader{w, at.Offset}, nil
 }
 
 type reader struct {

@@ -93,7 +93,7 @@ func (p *part) consume(ctx context.Context, topic string) (err error) {
 	if err := p.begin(ctx); err != nil {
 		return err
 	}
-	in, err := p.log.Open(ctx, p.topic.Name, p.number, p.view.Next)
+	in, err := p.log.Open(ctx, p.topic.Name, p.number, stream.At(p.view.Next))
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}

@@ -292,7 +292,7 @@ func TestDeletedRecordsFreeTheDisk(t *testing.T) {
 		t.Errorf("%d files are left", n)
 	}
 	for range 2 {
-		r, err := l.Open(within(t), "clicks", 0, 1999)
+		r, err := l.Open(within(t), "clicks", 0, stream.At(1999))
 		if err != nil {
 			t.Fatal(err)
 		}

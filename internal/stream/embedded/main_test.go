@@ -86,7 +86,7 @@ func all(t testing.TB, l *kafka.Log, topic string) (records []click.Record, end 
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := l.Open(within(t), topic, 0, from)
+	r, err := l.Open(within(t), topic, 0, stream.At(from))
 	if err != nil {
 		t.Fatal(err)
 	}

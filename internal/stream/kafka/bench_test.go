@@ -35,7 +35,7 @@ func BenchmarkRead(b *testing.B) {
 			b.ReportAllocs()
 			n := 0
 			for b.Loop() {
-				r, err := l.Open(b.Context(), topic, 0, 0)
+				r, err := l.Open(b.Context(), topic, 0, stream.At(0))
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -24,7 +24,7 @@ import (
 // readAll reads a partition to its end.
 func readAll(t testing.TB, l *kafka.Log, topic string) (all []click.Record) {
 	t.Helper()
-	r, err := l.Open(t.Context(), topic, 0, 0)
+	r, err := l.Open(t.Context(), topic, 0, stream.At(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestLimits(t *testing.T) {
 	if err := l.Append(t.Context(), topic, []stream.Message{{Value: make([]byte, 101<<10)}}); !errors.Is(err, stream.ErrTooLarge) {
 		t.Errorf("a message no reader takes: %v", err)
 	}
-	r, err := l.Open(t.Context(), topic, 0, 0)
+	r, err := l.Open(t.Context(), topic, 0, stream.At(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestLimits(t *testing.T) {
 	if want := topic + "/0: offsets 1 to 1: corrupt record batch: zstd: batch unpacks to more than 102400 bytes"; err.Error() != want {
 		t.Errorf("it says %q", err)
 	}
-	next, err := l.Open(t.Context(), topic, 0, corrupt.End)
+	next, err := l.Open(t.Context(), topic, 0, stream.At(corrupt.End))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestBrokenConnections(t *testing.T) {
 	t.Cleanup(func() { b.Close() })
 	topic := makeTopic(t, b, 1)
 	l := openLog(t, b, kafka.Config{})
-	r, err := l.Open(t.Context(), topic, 0, 0)
+	r, err := l.Open(t.Context(), topic, 0, stream.At(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +341,7 @@ func TestAdmin(t *testing.T) {
 	if start, end, err := l.Bounds(t.Context(), "b", 0); err != nil || start != 1 || end != 2 {
 		t.Errorf("bounds %d to %d, %v", start, end, err)
 	}
-	r, err := l.Open(t.Context(), "b", 0, 1)
+	r, err := l.Open(t.Context(), "b", 0, stream.At(1))
 	if err != nil {
 		t.Fatal(err)
 	}

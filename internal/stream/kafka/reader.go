@@ -52,8 +52,8 @@ type response struct {
 	err   error
 }
 
-// Open starts reading a partition at an offset. The topic must exist.
-func (l *Log) Open(ctx context.Context, topic string, partition int32, offset int64) (stream.Reader, error) {
+// Open starts reading a partition at a place. The topic must exist.
+func (l *Log) Open(ctx context.Context, topic string, partition int32, at stream.Place) (stream.Reader, error) {
 	t, err := l.Topic(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -61,8 +61,8 @@ func (l *Log) Open(ctx context.Context, topic string, partition int32, offset in
 	if partition < 0 || partition >= t.Partitions {
 		return nil, noPartition(topic, partition, t.Partitions)
 	}
-	if offset < 0 {
-		return nil, fmt.Errorf("%w: %s/%d has no offset %d", stream.ErrOutOfRange, topic, partition, offset)
+	if at.Offset < 0 {
+		return nil, fmt.Errorf("%w: %s/%d has no offset %d", stream.ErrOutOfRange, topic, partition, at.Offset)
 	}
 	r := &reader{
 		log:   l,
@@ -70,7 +70,7 @@ func (l *Log) Open(ctx context.Context, topic string, partition int32, offset in
 		free:  make(chan *response, 2),
 		ready: make(chan *response),
 		waits: make(chan time.Duration, 1),
-		batch: stream.Batch{Next: offset},
+		batch: stream.Batch{Next: at.Offset},
 	}
 	r.ctx, r.cancel = context.WithCancel(l.ctx)
 	for range cap(r.free) {

@@ -92,13 +92,13 @@ func (l *Log) Bounds(_ context.Context, name string, partition int32) (start, en
 }
 
 // Open implements stream.Log.
-func (l *Log) Open(_ context.Context, name string, partition int32, offset int64) (stream.Reader, error) {
+func (l *Log) Open(_ context.Context, name string, partition int32, at stream.Place) (stream.Reader, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, err := l.find(name); err != nil {
 		return nil, err
 	}
-	return &reader{log: l, topic: name, partition: partition, next: offset}, nil
+	return &reader{log: l, topic: name, partition: partition, next: at.Offset}, nil
 }
 
 // Append implements stream.Log.

@@ -72,7 +72,7 @@ func (s *suite) append(t *testing.T, topic string, messages ...stream.Message) {
 
 func (s *suite) open(t *testing.T, topic string, partition int32, offset int64) stream.Reader {
 	t.Helper()
-	r, err := s.log.Open(within(t), topic, partition, offset)
+	r, err := s.log.Open(within(t), topic, partition, stream.At(offset))
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -312,7 +312,7 @@ func outside(t *testing.T, s *suite) {
 	topic := s.newTopic(t, 1)
 	s.append(t, topic, numbered(0, 0, 3)...)
 	for _, offset := range []int64{-1, 4, 1 << 60} {
-		r, err := s.log.Open(within(t), topic, 0, offset)
+		r, err := s.log.Open(within(t), topic, 0, stream.At(offset))
 		if err == nil {
 			defer r.Close()
 			_, err = r.Read(within(t), time.Second)
@@ -330,7 +330,7 @@ func missing(t *testing.T, s *suite) {
 	ctx, none := within(t), "no-such-topic"
 	_, err := s.log.Topic(ctx, none)
 	_, _, errBounds := s.log.Bounds(ctx, none, 0)
-	_, errOpen := s.log.Open(ctx, none, 0, 0)
+	_, errOpen := s.log.Open(ctx, none, 0, stream.At(0))
 	errAppend := s.log.Append(ctx, none, numbered(0, 0, 1))
 	for what, err := range map[string]error{"topic": err, "bounds": errBounds, "open": errOpen, "append": errAppend} {
 		if !errors.Is(err, stream.ErrNoTopic) {
@@ -338,7 +338,7 @@ func missing(t *testing.T, s *suite) {
 		}
 	}
 	topic := s.newTopic(t, 2)
-	if _, err := s.log.Open(ctx, topic, 2, 0); !errors.Is(err, stream.ErrNoTopic) {
+	if _, err := s.log.Open(ctx, topic, 2, stream.At(0)); !errors.Is(err, stream.ErrNoTopic) {
 		t.Errorf("open partition 2 of 2: %v", err)
 	}
 	if err := s.log.Append(ctx, topic, numbered(2, 0, 1)); err == nil {
