@@ -8,6 +8,8 @@ import "time"
 type Config struct {
 	DataDir    string     `key:"data_dir" doc:"Directory of the embedded broker, the embedded store and the snapshots; one process at a time may use it."`
 	Kafka      Kafka      `key:"kafka" doc:"The log between the roles."`
+	Cassandra  Cassandra  `key:"cassandra" doc:"The store of counts, when there is a cluster; without hosts it is a directory in data_dir."`
+	Snapshots  Snapshots  `key:"snapshots" doc:"Where shards and reducers keep their state, which is what a process that takes one over begins with."`
 	Embedded   Embedded   `key:"embedded" doc:"The broker inside the process, used when kafka.brokers is empty."`
 	Input      Input      `key:"input" doc:"What a click looks like and where clicks come from."`
 	Window     Window     `key:"window" doc:"The windows clicks are counted in."`
@@ -24,24 +26,79 @@ type Config struct {
 
 // Kafka says where the log is.
 type Kafka struct {
-	Brokers     []string `key:"brokers" doc:"Addresses (host:port) of the Kafka brokers; empty runs the embedded broker."`
-	TopicPrefix string   `key:"topic_prefix" doc:"Prefix of clickagg's own topics; change it to run two installations on one cluster."`
+	Brokers        []string      `key:"brokers" doc:"Addresses (host:port) of the Kafka brokers; empty runs the embedded broker."`
+	TopicPrefix    string        `key:"topic_prefix" doc:"Prefix of clickagg's own topics and consumer groups; change it to run two installations on one cluster."`
+	Replication    int           `key:"replication" doc:"Replicas of each topic that clickagg creates; the embedded broker has one."`
+	MinInsync      int           `key:"min_insync" doc:"Replicas that must have a record before it counts as written; below replication, or one broker that is down stops everything."`
+	Retention      time.Duration `key:"retention" doc:"How long clicks and what was made of them are kept in topics that clickagg creates; a lost snapshot or store can be made again from as far back."`
+	SessionTimeout time.Duration `key:"session_timeout" doc:"How long a process may be silent before others take its partitions; the brokers' group.min.session.timeout.ms is the least they take."`
+	AllowPlaintext bool          `key:"allow_plaintext" doc:"Whether brokers beyond this machine may be spoken to without TLS."`
+	TLS            TLS           `key:"tls" doc:"Encryption between clickagg and the brokers."`
+	SASL           SASL          `key:"sasl" doc:"How clickagg proves to the brokers who it is."`
+}
+
+// TLS configures an encrypted connection to a server.
+type TLS struct {
+	Enabled    bool   `key:"enabled" doc:"Whether connections are encrypted; TLS 1.2 or newer, and the server must prove its name."`
+	CAFile     string `key:"ca_file" doc:"PEM file with the authorities that may have signed the server's certificate; empty trusts the system's."`
+	CertFile   string `key:"cert_file" doc:"PEM file with the certificate clickagg shows the server; empty shows none."`
+	KeyFile    string `key:"key_file" doc:"PEM file with the key to cert_file."`
+	ServerName string `key:"server_name" doc:"Name the server's certificate must be for; empty is the name it is called by."`
+}
+
+// SASL configures authentication at the brokers.
+type SASL struct {
+	Mechanism string `key:"mechanism" doc:"How the password is proved: plain, scram-sha-256 or scram-sha-512; none does without."`
+	User      string `key:"user" doc:"Name to log in with."`
+	Password  Secret `key:"password" doc:"Password to log in with."`
+}
+
+// Cassandra says where counts are kept in a cluster.
+type Cassandra struct {
+	Hosts          []string      `key:"hosts" doc:"Addresses (host:port) of some Cassandra nodes, all with the same port; empty keeps counts in data_dir."`
+	Keyspace       string        `key:"keyspace" doc:"Keyspace of this installation; made by clickagg schema apply."`
+	Datacenter     string        `key:"datacenter" doc:"Data centre whose nodes are asked; empty is that of the first host reached."`
+	Replication    []string      `key:"replication" doc:"Replicas of every row by data centre, as dc:number; counts from when the schema is applied."`
+	Consistency    string        `key:"consistency" doc:"How many replicas must have a row that was written and answer a read: local_quorum reads what was written, the others trade that for less waiting."`
+	User           string        `key:"user" doc:"Name to log in with; empty logs in without."`
+	Password       Secret        `key:"password" doc:"Password to log in with."`
+	AllowPlaintext bool          `key:"allow_plaintext" doc:"Whether nodes beyond this machine may be spoken to without TLS."`
+	TLS            TLS           `key:"tls" doc:"Encryption between clickagg and Cassandra."`
+	CountsTTL      time.Duration `key:"counts_ttl" doc:"How long counts are kept after they were written."`
+	RankingsTTL    time.Duration `key:"rankings_ttl" doc:"How long ranked lists are kept after they were written."`
+	InFlight       int           `key:"in_flight" doc:"Most requests one process has under way; more is faster until the nodes are busy."`
+	Timeout        time.Duration `key:"timeout" doc:"After how long a request is given up and tried again."`
+}
+
+// Snapshots says where states are kept.
+type Snapshots struct {
+	URL string `key:"url" doc:"A directory, or s3://bucket/prefix; empty is snapshots in data_dir. In a cluster all processes must reach the same place, or a moved shard reads its whole log again."`
+	S3  S3     `key:"s3" doc:"Object storage that speaks the S3 protocol."`
+}
+
+// S3 configures object storage.
+type S3 struct {
+	Endpoint  string `key:"endpoint" doc:"Where the storage is, such as https://s3.example.com; empty is AWS in the region."`
+	Region    string `key:"region" doc:"Region the bucket is in."`
+	AccessKey Secret `key:"access_key" doc:"Access key; empty takes what the environment or the machine's role offers."`
+	SecretKey Secret `key:"secret_key" doc:"Secret key to access_key."`
+	CAFile    string `key:"ca_file" doc:"PEM file with the authorities that may have signed the storage's certificate; empty trusts the system's."`
 }
 
 // Embedded configures the broker inside the process.
 type Embedded struct {
-	Listen     string        `key:"listen" doc:"Address the embedded broker listens on; any Kafka client can produce clicks to it."`
-	Partitions int           `key:"partitions" doc:"Partitions of each input topic the embedded broker creates; more let more clients write at once."`
-	SyncWrites bool          `key:"sync_writes" doc:"Whether every write reaches the disk before it is acknowledged; without it a crash of the operating system (not of clickagg) may lose the last seconds."`
-	Retention  time.Duration `key:"retention" doc:"How long the embedded broker keeps raw clicks and what was made of them; a lost snapshot or store can be made again from as far back."`
+	Listen     string `key:"listen" doc:"Address the embedded broker listens on; any Kafka client can produce clicks to it."`
+	SyncWrites bool   `key:"sync_writes" doc:"Whether every write reaches the disk before it is acknowledged; without it a crash of the operating system (not of clickagg) may lose the last seconds."`
 }
 
 // Input says what a click looks like.
 type Input struct {
-	Topics         []string `key:"topics" doc:"Topics clicks are read from."`
-	Fields         Fields   `key:"fields" doc:"Names of the JSON fields that clickagg reads."`
-	TimeUnit       string   `key:"time_unit" doc:"Unit of a numeric event time: s, ms, us or ns. It is never guessed."`
-	MaxRecordBytes int      `key:"max_record_bytes" unit:"bytes" doc:"Largest record that is looked at; a larger one is rejected as too_large."`
+	Topics         []string      `key:"topics" doc:"Topics clicks are read from. A name that ends in * stands for all topics that begin so, also those made later."`
+	Partitions     int           `key:"partitions" doc:"Partitions of each input topic that clickagg creates; more let more mappers work at once."`
+	Refresh        time.Duration `key:"refresh" doc:"How often mappers look for new input topics and partitions."`
+	Fields         Fields        `key:"fields" doc:"Names of the JSON fields that clickagg reads."`
+	TimeUnit       string        `key:"time_unit" doc:"Unit of a numeric event time: s, ms, us or ns. It is never guessed."`
+	MaxRecordBytes int           `key:"max_record_bytes" unit:"bytes" doc:"Largest record that is looked at; a larger one is rejected as too_large."`
 }
 
 // Fields maps clickagg's names to the names in the user's JSON.
@@ -83,6 +140,7 @@ type Mapper struct {
 // Aggregator configures the aggregate role.
 type Aggregator struct {
 	Shards           int           `key:"shards" doc:"Number of shards that ads are hashed to; at least the cores of all aggregators together. It cannot change in a data directory."`
+	StandbyGroup     string        `key:"standby_group" doc:"Name of a second set of aggregators over the same shards, such as b; a process with another name here works beside the first set, and either may fail without a gap. Empty is the first set."`
 	Tick             time.Duration `key:"tick" doc:"How often provisional counts are sent on."`
 	Top              int           `key:"top" doc:"Length of the ranked list kept per window; the largest n that a ranked answer comes from at once."`
 	SnapshotInterval time.Duration `key:"snapshot_interval" doc:"How often the state is written beside the offset; shorter means a faster restart and more writing."`
@@ -117,14 +175,24 @@ type Shutdown struct {
 	Timeout time.Duration `key:"timeout" doc:"How long a process that was told to stop may take to finish its work before it ends anyway."`
 }
 
+const day = 24 * time.Hour
+
 // Default is the configuration of a process that was told nothing.
 func Default() Config {
 	return Config{
-		DataDir:  "clickagg-data",
-		Kafka:    Kafka{Brokers: []string{}, TopicPrefix: "clickagg"},
-		Embedded: Embedded{Listen: "127.0.0.1:9092", Partitions: 4, SyncWrites: true, Retention: 7 * 24 * time.Hour},
+		DataDir: "clickagg-data",
+		Kafka: Kafka{
+			Brokers: []string{}, TopicPrefix: "clickagg", Replication: 3, MinInsync: 2, Retention: 7 * day,
+			SessionTimeout: 6 * time.Second, SASL: SASL{Mechanism: "none"},
+		},
+		Cassandra: Cassandra{
+			Hosts: []string{}, Keyspace: "clickagg", Replication: []string{"datacenter1:3"}, Consistency: "local_quorum",
+			CountsTTL: 90 * day, RankingsTTL: 90 * day, InFlight: 128, Timeout: 10 * time.Second,
+		},
+		Snapshots: Snapshots{S3: S3{Region: "us-east-1"}},
+		Embedded:  Embedded{Listen: "127.0.0.1:9092", SyncWrites: true},
 		Input: Input{
-			Topics: []string{"clicks"}, Fields: Fields{EventID: "event_id", AdID: "ad_id", Time: "ts"},
+			Topics: []string{"clicks"}, Partitions: 4, Refresh: 10 * time.Second, Fields: Fields{EventID: "event_id", AdID: "ad_id", Time: "ts"},
 			TimeUnit: "ms", MaxRecordBytes: 64 << 10,
 		},
 		Window: Window{Size: time.Minute, AllowedLateness: 5 * time.Minute},

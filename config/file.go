@@ -209,7 +209,8 @@ func (f *yamlFile) list(path string, n *yaml.Node) {
 }
 
 func (f *yamlFile) scalarFault(path string, n *yaml.Node) string {
-	if _, isText := f.knobs[path].value.Interface().(string); isText {
+	switch f.knobs[path].value.Interface().(type) {
+	case string, Secret:
 		return textFault(n)
 	}
 	switch {

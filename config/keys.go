@@ -19,7 +19,7 @@ const EnvFile = EnvPrefix + "CONFIG"
 type Key struct {
 	Path    string // dotted, as in window.size; also the name of its flag
 	Env     string // environment variable, as in CLICKAGG_WINDOW_SIZE
-	Type    string // text, list, number, bytes, duration or switch
+	Type    string // text, secret, list, number, bytes, duration or switch
 	Default string // as it would be written on the command line
 	Limits  string // what values are taken
 	Doc     string // what it does, then when to change it
@@ -71,7 +71,9 @@ func walk(v reflect.Value, section string, yield func(node) bool) bool {
 	return true
 }
 
-func (n node) isSection() bool { return n.value.Kind() == reflect.Struct }
+func (n node) isSection() bool {
+	return n.value.Kind() == reflect.Struct && n.value.Type() != reflect.TypeFor[Secret]()
+}
 
 // name is the last word of the path, depth the number of sections around it.
 func (n node) name() string { return n.path[strings.LastIndexByte(n.path, '.')+1:] }
@@ -81,6 +83,8 @@ func (n node) typeName() string {
 	switch n.value.Interface().(type) {
 	case string:
 		return "text"
+	case Secret:
+		return "secret"
 	case []string:
 		return "list"
 	case time.Duration:

@@ -23,20 +23,47 @@ type limit struct {
 // limits holds every knob to a limit of its own; what binds two of them stands
 // in relations.
 func limits() map[string]limit {
-	const day = 24 * time.Hour
 	fields := text("a field name, at most 200 bytes", fieldFault)
-	return map[string]limit{
+	all := map[string]limit{
 		"data_dir": text("a path", pathFault),
 
-		"kafka.brokers":      list(0, 100, "addresses host:port", brokerFault),
-		"kafka.topic_prefix": text("letters, digits, '.', '_' and '-', at most 200", prefixFault),
+		"kafka.brokers":         list(0, 100, "addresses host:port", brokerFault),
+		"kafka.topic_prefix":    text("letters, digits, '.', '_' and '-', at most 200", prefixFault),
+		"kafka.replication":     within(1, 100),
+		"kafka.min_insync":      within(1, 100),
+		"kafka.retention":       within(time.Hour, 3650*day),
+		"kafka.session_timeout": within(time.Second, time.Hour),
+		"kafka.allow_plaintext": unlimited("true or false"),
+		"kafka.sasl.mechanism":  oneOf("none", "plain", "scram-sha-256", "scram-sha-512"),
+		"kafka.sasl.user":       text("a name, at most 200 bytes", userFault),
+		"kafka.sasl.password":   secret(),
+
+		"cassandra.hosts":           list(0, 100, "addresses host:port", brokerFault),
+		"cassandra.keyspace":        text("a to z, digits and '_', a letter first, at most 48", keyspaceFault),
+		"cassandra.datacenter":      text("empty, or a name, at most 200 bytes", userFault),
+		"cassandra.replication":     list(1, 100, "words dc:number", replicationFault),
+		"cassandra.consistency":     oneOf("local_quorum", "quorum", "each_quorum", "all", "local_one", "one", "two", "three"),
+		"cassandra.user":            text("a name, at most 200 bytes", userFault),
+		"cassandra.password":        secret(),
+		"cassandra.allow_plaintext": unlimited("true or false"),
+		"cassandra.counts_ttl":      within(time.Hour, 7300*day),
+		"cassandra.rankings_ttl":    within(time.Hour, 7300*day),
+		"cassandra.in_flight":       within(1, 10_000),
+		"cassandra.timeout":         within(100*time.Millisecond, 5*time.Minute),
+
+		"snapshots.url":           text("empty, a path, or s3://bucket/prefix", placeFault),
+		"snapshots.s3.endpoint":   text("empty, or an http or https URL", urlFault),
+		"snapshots.s3.region":     text("a name, at most 200 bytes", userFault),
+		"snapshots.s3.access_key": secret(),
+		"snapshots.s3.secret_key": secret(),
+		"snapshots.s3.ca_file":    optionalFile(),
 
 		"embedded.listen":      listener(),
-		"embedded.partitions":  within(1, 1024),
 		"embedded.sync_writes": unlimited("true or false"),
-		"embedded.retention":   within(time.Hour, 3650*day),
 
-		"input.topics":           list(1, 100, "topic names", topicFault),
+		"input.topics":           list(1, 100, "topic names, or beginnings of names with a * after them", patternFault),
+		"input.partitions":       within(1, 1024),
+		"input.refresh":          within(100*time.Millisecond, time.Hour),
 		"input.fields.event_id":  fields,
 		"input.fields.ad_id":     fields,
 		"input.fields.ts":        fields,
@@ -61,6 +88,7 @@ func limits() map[string]limit {
 		"mapper.max_lead":        within(time.Second, 7*day),
 
 		"aggregator.shards":            within(1, 1024),
+		"aggregator.standby_group":     text("empty, or letters, digits, '_' and '-', at most 40", groupFault),
 		"aggregator.tick":              within(10*time.Millisecond, time.Minute),
 		"aggregator.top":               within(1, 10_000),
 		"aggregator.snapshot_interval": within(100*time.Millisecond, time.Hour),
@@ -79,6 +107,14 @@ func limits() map[string]limit {
 
 		"shutdown.timeout": within(100*time.Millisecond, time.Hour),
 	}
+	for _, section := range []string{"kafka.tls.", "cassandra.tls."} {
+		all[section+"enabled"] = unlimited("true or false")
+		all[section+"ca_file"] = optionalFile()
+		all[section+"cert_file"] = optionalFile()
+		all[section+"key_file"] = optionalFile()
+		all[section+"server_name"] = text("empty, or a host name, at most 200 bytes", userFault)
+	}
+	return all
 }
 
 func unlimited(says string) limit {
@@ -166,6 +202,14 @@ func topicFault(s string) string {
 	return ""
 }
 
+// patternFault takes a name of a topic, or the beginning of some and a star.
+func patternFault(s string) string {
+	if begin, ok := strings.CutSuffix(s, "*"); ok && begin != "" {
+		s = begin
+	}
+	return topicFault(s)
+}
+
 // prefixFault leaves room for what clickagg puts after the prefix.
 func prefixFault(s string) string {
 	if f := legalFault(s, 200); f != "" {
@@ -209,6 +253,69 @@ func pathFault(s string) string {
 		return "is empty; name a directory"
 	case len(s) > 4096 || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
 		return quote(s) + " is no path"
+	}
+	return ""
+}
+
+func optionalFile() limit {
+	return emptyOr(text("a path", pathFault))
+}
+
+// secret has no limit of its own: what it refers to was read before.
+func secret() limit {
+	return unlimited("file:/path, env:NAME or cred:NAME; empty is none")
+}
+
+func userFault(s string) string {
+	if len(s) > 200 || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return quote(s) + " is no name: it is longer than 200 bytes or has characters that cannot be printed"
+	}
+	return ""
+}
+
+func groupFault(s string) string {
+	if s == "" {
+		return ""
+	}
+	if f := legalFault(s, 40); f != "" || strings.Contains(s, ".") {
+		return quote(s) + " is no name for a group: only letters, digits, '_' and '-' are allowed, at most 40"
+	}
+	return ""
+}
+
+// keyspaceFault follows Cassandra's own rule for names that need no quotes.
+func keyspaceFault(s string) string {
+	letter := func(r rune) bool { return r >= 'a' && r <= 'z' }
+	odd := func(r rune) bool { return !letter(r) && (r < '0' || r > '9') && r != '_' }
+	if s == "" || len(s) > 48 || !letter(rune(s[0])) || strings.ContainsFunc(s, odd) {
+		return quote(s) + " is no name for a keyspace: only a to z, digits and '_' are allowed, a letter first, at most 48"
+	}
+	return ""
+}
+
+func replicationFault(s string) string {
+	dc, count, ok := strings.Cut(s, ":")
+	n, err := strconv.Atoi(count)
+	if !ok || dc == "" || err != nil || n < 1 || n > 100 || userFault(dc) != "" || strings.ContainsAny(dc, "'\"") {
+		return quote(s) + " is not dc:number; write it like dc1:3"
+	}
+	return ""
+}
+
+// placeFault takes a directory or the place in an object storage.
+func placeFault(s string) string {
+	scheme, rest, ok := strings.Cut(s, "://")
+	switch {
+	case s == "":
+		return ""
+	case !ok:
+		return pathFault(s)
+	case scheme != "s3":
+		return quote(s) + " has a scheme that is not known; write a path or s3://bucket/prefix"
+	}
+	bucket, _, _ := strings.Cut(rest, "/")
+	if f := legalFault(bucket, 63); f != "" {
+		return quote(s) + " names no bucket; write s3://bucket/prefix"
 	}
 	return ""
 }

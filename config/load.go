@@ -101,6 +101,9 @@ func newLoader() *loader {
 	return l
 }
 
+// fromEnv begins the origin of what the environment set.
+const fromEnv = "environment variable "
+
 func (l *loader) readEnv(env []string) {
 	paths := map[string]string{}
 	for path := range l.knobs {
@@ -116,7 +119,7 @@ func (l *loader) readEnv(env []string) {
 			l.refuse(name, "no such key"+hint(name, maps.Keys(paths)), "environment variable")
 			continue
 		}
-		l.setText(path, text, "environment variable "+name)
+		l.setText(path, text, fromEnv+name)
 	}
 }
 
@@ -131,7 +134,8 @@ func (l *loader) readFlags(flags map[string]string) {
 }
 
 func (l *loader) setText(path, text, origin string) {
-	value, fault := parse(l.knobs[path].value.Type(), text)
+	direct := strings.HasPrefix(origin, fromEnv)
+	value, fault := parse(l.knobs[path].value.Type(), text, direct)
 	if fault != "" {
 		l.refuse(path, fault, origin)
 		return

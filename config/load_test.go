@@ -52,16 +52,29 @@ func TestPrecedence(t *testing.T) {
 // Every key can be set from each source, to something other than its default.
 func TestEveryKeyFromEverySource(t *testing.T) {
 	t.Parallel()
+	secret, fault := parseSecret("file:"+write(t, "hunter2\n"), false)
+	if fault != "" {
+		t.Fatal(fault)
+	}
+	tls := TLS{true, "/ca.pem", "/cert.pem", "/key.pem", "name"}
 	want := Config{
-		DataDir:    "d",
-		Kafka:      Kafka{Brokers: []string{"k1:9092", "[::1]:9093"}, TopicPrefix: "other"},
-		Embedded:   Embedded{Listen: "localhost:0", Partitions: 7, SyncWrites: false, Retention: 48 * time.Hour},
-		Input:      Input{Topics: []string{"a", "b"}, Fields: Fields{"id", "ad", "123"}, TimeUnit: "us", MaxRecordBytes: 1000},
+		DataDir: "d",
+		Kafka: Kafka{
+			Brokers: []string{"k1:9092", "[::1]:9093"}, TopicPrefix: "other", Replication: 5, MinInsync: 4, Retention: 48 * time.Hour,
+			SessionTimeout: 7 * time.Second, AllowPlaintext: true, TLS: tls, SASL: SASL{"scram-sha-512", "u", secret},
+		},
+		Cassandra: Cassandra{
+			Hosts: []string{"c1:9042"}, Keyspace: "k", Datacenter: "dc", Replication: []string{"dc:1"}, Consistency: "one", User: "v", Password: secret,
+			AllowPlaintext: true, TLS: tls, CountsTTL: time.Hour, RankingsTTL: 2 * time.Hour, InFlight: 3, Timeout: time.Second,
+		},
+		Snapshots:  Snapshots{URL: "s3://b/p", S3: S3{"https://s3.example", "eu", secret, secret, "/ca.pem"}},
+		Embedded:   Embedded{Listen: "localhost:0", SyncWrites: false},
+		Input:      Input{Topics: []string{"a", "b"}, Partitions: 7, Refresh: time.Minute, Fields: Fields{"id", "ad", "123"}, TimeUnit: "us", MaxRecordBytes: 1000},
 		Window:     Window{Size: 5 * time.Minute, AllowedLateness: 90 * time.Second},
 		Watermark:  Watermark{time.Minute, 2 * time.Second, 1500 * time.Millisecond, 250 * time.Millisecond, []string{"b"}},
 		Dedupe:     Dedupe{Horizon: time.Hour, Key: []string{"ip", "ad"}},
 		Mapper:     Mapper{1000, 2 * time.Second, time.Second, time.Minute},
-		Aggregator: Aggregator{16, 2 * time.Second, 10, time.Minute, 5000, 6000},
+		Aggregator: Aggregator{16, "b", 2 * time.Second, 10, time.Minute, 5000, 6000},
 		Reducer:    Reducer{Partitions: 3},
 		API:        API{Listen: "[::1]:8081", URL: "https://clicks.example/base"},
 		Ops:        Ops{Listen: "127.0.0.1:9100"},
@@ -106,7 +119,7 @@ func TestLists(t *testing.T) {
 		"a:1,b:2":       {"a:1", "b:2"},
 		" a:1 ,\tb:2  ": {"a:1", "b:2"},
 	} {
-		got, err := Load(Sources{Env: []string{"CLICKAGG_KAFKA_BROKERS=" + text}})
+		got, err := Load(Sources{Env: []string{"CLICKAGG_KAFKA_ALLOW_PLAINTEXT=true", "CLICKAGG_KAFKA_BROKERS=" + text}})
 		if err != nil || !reflect.DeepEqual(got.Kafka.Brokers, want) {
 			t.Errorf("%q: got %q, %v; want %q", text, got.Kafka.Brokers, err, want)
 		}
@@ -116,7 +129,7 @@ func TestLists(t *testing.T) {
 // An empty value is a value: it is not mistaken for an absent one.
 func TestEmptyOverridesWhatStandsBelow(t *testing.T) {
 	t.Parallel()
-	file := write(t, "ops: {listen: '127.0.0.1:9100'}\nkafka: {brokers: ['k:1']}\n")
+	file := write(t, "ops: {listen: '127.0.0.1:9100'}\nkafka: {brokers: ['localhost:1']}\n")
 	got, err := Load(Sources{File: file, Env: []string{"CLICKAGG_OPS_LISTEN=", "CLICKAGG_KAFKA_BROKERS="}})
 	if err != nil {
 		t.Fatal(err)
@@ -245,12 +258,12 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	path := write(t, "window:\n  size: 60\n  allowed_lateness: 2h\nlog:\n  level: loud\nshards: 8\nreducer:\n  partitions: 0\n")
 	_, err := Load(Sources{
 		File:  path,
-		Env:   []string{"CLICKAGG_EMBEDDED_PARTITIONS=many", "CLICKAGG_NOPE=1"},
+		Env:   []string{"CLICKAGG_INPUT_PARTITIONS=many", "CLICKAGG_NOPE=1"},
 		Flags: map[string]string{"reducer.partitions": "2000"},
 	})
 	want := strings.ReplaceAll(`window.size: a number without a unit would be 60ns; write 60s (c.yaml:2:9)
 shards: no such key; did you mean aggregator.shards? (c.yaml:6:1)
-embedded.partitions: "many" is not a whole number in plain digits (environment variable CLICKAGG_EMBEDDED_PARTITIONS)
+input.partitions: "many" is not a whole number in plain digits (environment variable CLICKAGG_INPUT_PARTITIONS)
 CLICKAGG_NOPE: no such key (environment variable)
 reducer.partitions: 2000 is not within 1 to 1024 (flag --reducer.partitions)
 log.level: "loud" is none of debug, info, warn, error (c.yaml:5:10)`, "c.yaml", path)

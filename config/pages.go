@@ -22,7 +22,9 @@ func Reference() []byte {
 	}
 	b.WriteString("\n## What binds keys to each other\n\n")
 	for _, r := range relations() {
-		fmt.Fprintf(&b, "- %s\n", r.says)
+		if r.says != "" {
+			fmt.Fprintf(&b, "- %s\n", r.says)
+		}
 	}
 	return b.Bytes()
 }
@@ -52,6 +54,7 @@ before the default. A fault is never passed over: an unknown key or variable, a 
 a value that is not taken are all listed at once, with the place they were set at, and nothing starts.
 
 - text: as it stands; in the file, what looks like a number or a date is put in quotes.
+- secret: ` + "`file:/path`, `env:NAME` or `cred:NAME` (a systemd credential); only an environment variable may hold it itself" + `.
 - list: ` + "`[a, b]`" + ` in the file, ` + "`a,b`" + ` elsewhere; an empty text is an empty list.
 - number, bytes: plain digits.
 - duration: a number with a unit (` + "`500ms`, `90s`, `15m`, `24h`" + `), never a bare number.
@@ -111,6 +114,8 @@ func yamlText(value any) string {
 	switch v := value.(type) {
 	case string:
 		n = textNode(v)
+	case Secret:
+		n = textNode(v.from)
 	case []string:
 		n = &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 		for _, word := range v {

@@ -92,7 +92,7 @@ func TestDurationsAreShownShort(t *testing.T) {
 		if got := show(d); got != want {
 			t.Errorf("%v is shown as %s, want %s", d, got, want)
 		}
-		if back, fault := parse(reflect.TypeFor[time.Duration](), want); fault != "" || back != d {
+		if back, fault := parse(reflect.TypeFor[time.Duration](), want, false); fault != "" || back != d {
 			t.Errorf("%s is read as %v, %s", want, back, fault)
 		}
 	}

@@ -12,8 +12,11 @@ import (
 
 // parse reads a value of a knob's type from text. The fault it returns is empty
 // when the text is such a value.
-func parse(t reflect.Type, text string) (value any, fault string) {
+// Direct tells whether a secret may stand there itself.
+func parse(t reflect.Type, text string, direct bool) (value any, fault string) {
 	switch t {
+	case reflect.TypeFor[Secret]():
+		return parseSecret(text, direct)
 	case reflect.TypeFor[string]():
 		return text, ""
 	case reflect.TypeFor[[]string]():

@@ -38,7 +38,7 @@ func (c Config) faults() []fault {
 // relation binds knobs to each other.
 type relation struct {
 	keys  []string // the one to change first
-	says  string   // for the reference page: a sentence
+	says  string   // for the reference page: a sentence; empty when another one says it
 	fault func(c Config) string
 }
 
@@ -51,8 +51,8 @@ func relations() []relation {
 			fault: horizonFault,
 		},
 		{
-			keys:  append([]string{"embedded.retention"}, open...),
-			says:  "`embedded.retention` is at least `window.size` + `window.allowed_lateness` + `watermark.delay`: a click that may still be counted must still be in the log.",
+			keys:  append([]string{"kafka.retention"}, open...),
+			says:  "`kafka.retention` is at least `window.size` + `window.allowed_lateness` + `watermark.delay`: a click that may still be counted must still be in the log.",
 			fault: retentionFault,
 		},
 		{
@@ -62,7 +62,7 @@ func relations() []relation {
 		},
 		{
 			keys:  []string{"watermark.trusted_topics", "input.topics"},
-			says:  "`watermark.trusted_topics` names topics of `input.topics` only.",
+			says:  "`watermark.trusted_topics` names topics that `input.topics` names or stands for.",
 			fault: trustFault,
 		},
 		{
@@ -74,6 +74,65 @@ func relations() []relation {
 			keys:  []string{"input.fields.ts", "input.fields.event_id", "input.fields.ad_id"},
 			says:  "The names under `input.fields` differ from each other.",
 			fault: fieldsFault,
+		},
+		{
+			keys:  []string{"kafka.min_insync", "kafka.replication"},
+			says:  "`kafka.min_insync` is at most `kafka.replication`: more replicas than there are never have a record.",
+			fault: insyncFault,
+		},
+		{
+			keys:  []string{"kafka.sasl.mechanism", "kafka.sasl.user", "kafka.sasl.password"},
+			says:  "`kafka.sasl.mechanism` needs `kafka.sasl.user` and `kafka.sasl.password`, and they need it.",
+			fault: saslFault,
+		},
+		{
+			keys: []string{"kafka.brokers", "kafka.tls.enabled", "kafka.allow_plaintext"},
+			says: "`kafka.brokers` beyond this machine need `kafka.tls.enabled` or `kafka.allow_plaintext`.",
+			fault: func(c Config) string {
+				return plainFault("kafka", c.Kafka.Brokers, c.Kafka.TLS, c.Kafka.AllowPlaintext)
+			},
+		},
+		{
+			keys: []string{"cassandra.hosts", "cassandra.tls.enabled", "cassandra.allow_plaintext"},
+			says: "`cassandra.hosts` beyond this machine need `cassandra.tls.enabled` or `cassandra.allow_plaintext`.",
+			fault: func(c Config) string {
+				return plainFault("cassandra", c.Cassandra.Hosts, c.Cassandra.TLS, c.Cassandra.AllowPlaintext)
+			},
+		},
+		{
+			keys:  []string{"cassandra.hosts"},
+			says:  "All `cassandra.hosts` have the same port.",
+			fault: portFault,
+		},
+		{
+			keys:  []string{"cassandra.user", "cassandra.password"},
+			says:  "`cassandra.user` and `cassandra.password` are set together.",
+			fault: func(c Config) string { return bothFault(c.Cassandra.User, c.Cassandra.Password.value) },
+		},
+		{
+			keys: []string{"snapshots.s3.access_key", "snapshots.s3.secret_key"},
+			says: "`snapshots.s3.access_key` and `snapshots.s3.secret_key` are set together.",
+			fault: func(c Config) string {
+				return bothFault(c.Snapshots.S3.AccessKey.value, c.Snapshots.S3.SecretKey.value)
+			},
+		},
+		{
+			keys:  []string{"kafka.tls.cert_file", "kafka.tls.key_file"},
+			says:  "`kafka.tls.cert_file` and `kafka.tls.key_file` are set together; the same under `cassandra.tls`.",
+			fault: func(c Config) string { return c.Kafka.TLS.pairFault() },
+		},
+		{
+			keys:  []string{"cassandra.tls.cert_file", "cassandra.tls.key_file"},
+			says:  "What `kafka.tls` and `cassandra.tls` say counts only where `enabled` is true, and is refused where it is not.",
+			fault: func(c Config) string { return c.Cassandra.TLS.pairFault() },
+		},
+		{
+			keys:  []string{"kafka.tls.enabled", "kafka.tls.ca_file", "kafka.tls.cert_file", "kafka.tls.key_file", "kafka.tls.server_name"},
+			fault: func(c Config) string { return c.Kafka.TLS.idleFault() },
+		},
+		{
+			keys:  []string{"cassandra.tls.enabled", "cassandra.tls.ca_file", "cassandra.tls.cert_file", "cassandra.tls.key_file", "cassandra.tls.server_name"},
+			fault: func(c Config) string { return c.Cassandra.TLS.idleFault() },
 		},
 		{
 			keys:  []string{"api.listen", "embedded.listen", "ops.listen"},
@@ -94,11 +153,11 @@ func horizonFault(c Config) string {
 
 func retentionFault(c Config) string {
 	least := c.Window.Size + c.Window.AllowedLateness + c.Watermark.Delay
-	if c.Embedded.Retention >= least {
+	if c.Kafka.Retention >= least {
 		return ""
 	}
 	return fmt.Sprintf("%s is shorter than %s, so a click could leave the log before its window closes; raise it to at least %s or lower one of the others",
-		show(c.Embedded.Retention), c.openSum(), show(least))
+		show(c.Kafka.Retention), c.openSum(), show(least))
 }
 
 // openSum spells out how long a click can still count.
@@ -117,7 +176,7 @@ func marginFault(c Config) string {
 
 func trustFault(c Config) string {
 	for _, t := range c.Watermark.TrustedTopics {
-		if !slices.Contains(c.Input.Topics, t) {
+		if !slices.ContainsFunc(c.Input.Topics, func(pattern string) bool { return Matches(pattern, t) }) {
 			return fmt.Sprintf("%s is not in input.topics (%s); add it there or remove it here", quote(t), strings.Join(c.Input.Topics, ", "))
 		}
 	}
@@ -126,11 +185,85 @@ func trustFault(c Config) string {
 
 func loopFault(c Config) string {
 	for _, t := range c.Input.Topics {
-		if strings.HasPrefix(t, c.Kafka.TopicPrefix+".") {
+		if !strings.HasSuffix(t, "*") && strings.HasPrefix(t, c.Kafka.TopicPrefix+".") {
 			return fmt.Sprintf("%s begins with kafka.topic_prefix %s and a dot, as clickagg's own topics do; read another topic or change the prefix", quote(t), quote(c.Kafka.TopicPrefix))
 		}
 	}
 	return ""
+}
+
+// Matches tells whether a topic is what an entry of input.topics names or stands for.
+func Matches(pattern, topic string) bool {
+	if begin, ok := strings.CutSuffix(pattern, "*"); ok {
+		return strings.HasPrefix(topic, begin)
+	}
+	return pattern == topic
+}
+
+func insyncFault(c Config) string {
+	if c.Kafka.MinInsync <= c.Kafka.Replication {
+		return ""
+	}
+	return fmt.Sprintf("%d is more than kafka.replication %d; lower it, or raise that", c.Kafka.MinInsync, c.Kafka.Replication)
+}
+
+func saslFault(c Config) string {
+	s := c.Kafka.SASL
+	switch named := s.User != "" && s.Password.value != ""; {
+	case s.Mechanism != "none" && !named:
+		return s.Mechanism + " needs kafka.sasl.user and kafka.sasl.password"
+	case s.Mechanism == "none" && (s.User != "" || s.Password.value != ""):
+		return "none does not log in, but kafka.sasl.user or kafka.sasl.password is set; name the mechanism the brokers expect"
+	}
+	return ""
+}
+
+func plainFault(section string, addresses []string, tls TLS, allowed bool) string {
+	if tls.Enabled || allowed {
+		return ""
+	}
+	for _, a := range addresses {
+		if host, _, _ := splitAddress(a, 1); !isLoopback(host) {
+			return fmt.Sprintf("%s is another machine, and everything would go there unencrypted; set %s.tls.enabled, or %[2]s.allow_plaintext where the network is trusted",
+				quote(a), section)
+		}
+	}
+	return ""
+}
+
+func portFault(c Config) string {
+	first := ""
+	for _, a := range c.Cassandra.Hosts {
+		_, port, _ := splitAddress(a, 1)
+		if first == "" {
+			first = port
+		}
+		if port != first {
+			return fmt.Sprintf("%s has another port than %s; nodes find each other by address, and one port is used for all", quote(a), quote(c.Cassandra.Hosts[0]))
+		}
+	}
+	return ""
+}
+
+func bothFault(a, b string) string {
+	if (a == "") == (b == "") {
+		return ""
+	}
+	return "only one of the two is set; set both or none"
+}
+
+func (t TLS) pairFault() string {
+	if !t.Enabled {
+		return ""
+	}
+	return bothFault(t.CertFile, t.KeyFile)
+}
+
+func (t TLS) idleFault() string {
+	if t.Enabled || t == (TLS{}) {
+		return ""
+	}
+	return "false, but there are other settings beside it; set it to true or remove them"
 }
 
 func fieldsFault(c Config) string {

@@ -58,13 +58,50 @@ func TestLimits(t *testing.T) {
 	long := strings.Repeat("a", 250)
 	cases := map[string]struct{ good, bad []string }{
 		"data_dir":                     {good: []string{"/var/lib/clickagg", "ü/x y"}, bad: []string{"", "a\x00b", "a\nb", "\xff"}},
-		"kafka.brokers":                {good: []string{"", "k:1,[::1]:65535"}, bad: []string{"k", ":9092", "k:0", "k:65536", "k:x", "k:1,k:1", "a b:1"}},
+		"kafka.brokers":                {good: []string{"", "localhost:1,[::1]:65535"}, bad: []string{"k", ":9092", "k:0", "k:65536", "k:x", "localhost:1,localhost:1", "a b:1", "kafka:9092"}},
+		"kafka.replication":            {good: []string{"2", "100"}, bad: []string{"0", "101", "1"}},
+		"kafka.min_insync":             {good: []string{"1", "3"}, bad: []string{"0", "4"}},
+		"kafka.retention":              {good: []string{"1h", "87600h"}, bad: []string{"59m", "87601h", "-1h"}},
+		"kafka.session_timeout":        {good: []string{"1s", "1h"}, bad: []string{"0s", "61m"}},
+		"kafka.allow_plaintext":        {good: []string{"true", "false"}},
+		"kafka.tls.enabled":            {good: []string{"true", "false"}},
+		"kafka.tls.ca_file":            {good: []string{""}, bad: []string{"/ca.pem", "a\x00"}},
+		"kafka.tls.cert_file":          {good: []string{""}, bad: []string{"/c.pem"}},
+		"kafka.tls.key_file":           {good: []string{""}, bad: []string{"/k.pem"}},
+		"kafka.tls.server_name":        {good: []string{""}, bad: []string{"kafka", long}},
+		"kafka.sasl.mechanism":         {good: []string{"none"}, bad: []string{"plain", "scram-sha-256", "scram-sha-512", "gssapi", ""}},
+		"kafka.sasl.user":              {good: []string{""}, bad: []string{"u", "a\nb"}},
+		"kafka.sasl.password":          {good: []string{""}, bad: []string{"hunter2", "file:/nowhere", "env:NO_SUCH_VARIABLE", "cred:x", "file:relative"}},
+		"cassandra.hosts":              {good: []string{"", "127.0.0.1:9042,localhost:9042"}, bad: []string{"k", "db:9042", "127.0.0.1:1,127.0.0.2:2"}},
+		"cassandra.keyspace":           {good: []string{"a", "clicks_2"}, bad: []string{"", "A", "1a", "a-b", long}},
+		"cassandra.datacenter":         {good: []string{"", "dc1"}, bad: []string{"a\nb", long}},
+		"cassandra.replication":        {good: []string{"dc1:3", "a:1,b:2"}, bad: []string{"", "dc1", "dc1:0", ":3", "a:x", "a':1"}},
+		"cassandra.consistency":        {good: []string{"local_quorum", "one", "all"}, bad: []string{"any", "", "ONE"}},
+		"cassandra.user":               {good: []string{""}, bad: []string{"u"}},
+		"cassandra.password":           {good: []string{""}, bad: []string{"hunter2"}},
+		"cassandra.allow_plaintext":    {good: []string{"true", "false"}},
+		"cassandra.tls.enabled":        {good: []string{"true", "false"}},
+		"cassandra.tls.ca_file":        {good: []string{""}, bad: []string{"/ca.pem"}},
+		"cassandra.tls.cert_file":      {good: []string{""}, bad: []string{"/c.pem"}},
+		"cassandra.tls.key_file":       {good: []string{""}, bad: []string{"/k.pem"}},
+		"cassandra.tls.server_name":    {good: []string{""}, bad: []string{"db"}},
+		"cassandra.counts_ttl":         {good: []string{"1h", "175200h"}, bad: []string{"59m", "175201h"}},
+		"cassandra.rankings_ttl":       {good: []string{"1h"}, bad: []string{"0s"}},
+		"cassandra.in_flight":          {good: []string{"1", "10000"}, bad: []string{"0", "10001"}},
+		"cassandra.timeout":            {good: []string{"100ms", "5m"}, bad: []string{"99ms", "6m"}},
+		"snapshots.url":                {good: []string{"", "/srv/snapshots", "s3://bucket", "s3://bucket/a/b"}, bad: []string{"s3://", "gs://b/x", "a\x00", "s3:///x"}},
+		"snapshots.s3.endpoint":        {good: []string{"", "http://127.0.0.1:9000"}, bad: []string{"h:1"}},
+		"snapshots.s3.region":          {good: []string{"", "eu-1"}, bad: []string{long}},
+		"snapshots.s3.access_key":      {good: []string{""}, bad: []string{"key"}},
+		"snapshots.s3.secret_key":      {good: []string{""}, bad: []string{"key"}},
+		"snapshots.s3.ca_file":         {good: []string{"", "/ca.pem"}, bad: []string{"a\x00"}},
 		"kafka.topic_prefix":           {good: []string{"a", "A.b_c-9"}, bad: []string{"", ".", "..", "a b", "é", long}},
 		"embedded.listen":              {good: []string{"127.0.0.1:0", "localhost:1", "[::1]:9092", "127.9.9.9:1"}, bad: []string{"", ":9092", "0.0.0.0:9092", "192.168.0.1:1", "example.com:1", "[::]:1", "127.0.0.1"}},
-		"embedded.partitions":          {good: []string{"1", "1024"}, bad: []string{"0", "-1", "1025"}},
+		"input.partitions":             {good: []string{"1", "1024"}, bad: []string{"0", "-1", "1025"}},
+		"input.refresh":                {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
+		"aggregator.standby_group":     {good: []string{"", "b", "set-2"}, bad: []string{"a.b", "a b", long}},
 		"embedded.sync_writes":         {good: []string{"true", "false"}},
-		"embedded.retention":           {good: []string{"1h", "87600h"}, bad: []string{"59m", "87601h", "-1h"}},
-		"input.topics":                 {good: []string{"a", "clicks,more"}, bad: []string{"", "a,a", "a b", long, "clickagg.late"}},
+		"input.topics":                 {good: []string{"a", "clicks,more", "clicks.*"}, bad: []string{"", "a,a", "a b", long, "clickagg.late", "*", "a*b"}},
 		"input.fields.event_id":        {good: []string{"id"}, bad: []string{"", "ad_id", "a\tb", long}},
 		"input.fields.ad_id":           {good: []string{"item id"}, bad: []string{"", "ts"}},
 		"input.fields.ts":              {good: []string{"time"}, bad: []string{"", "event_id"}},
@@ -130,8 +167,8 @@ func TestRelationsNameValuesAndCure(t *testing.T) {
 	}
 
 	c = Default()
-	c.Window.AllowedLateness, c.Dedupe.Horizon, c.Embedded.Retention = 2*time.Hour, 3*time.Hour, time.Hour
-	want = "embedded.retention: 1h is shorter than window.size 1m + window.allowed_lateness 2h + watermark.delay 15s, " +
+	c.Window.AllowedLateness, c.Dedupe.Horizon, c.Kafka.Retention = 2*time.Hour, 3*time.Hour, time.Hour
+	want = "kafka.retention: 1h is shorter than window.size 1m + window.allowed_lateness 2h + watermark.delay 15s, " +
 		"so a click could leave the log before its window closes; raise it to at least 2h1m15s or lower one of the others"
 	if err := c.Validate(); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

@@ -79,7 +79,7 @@ func (p *process) open(ctx context.Context) error {
 	if len(brokers) == 0 {
 		b, err := broker.Start(ctx, broker.Config{
 			Dir: filepath.Join(p.cfg.DataDir, "broker"), Listen: p.cfg.Embedded.Listen, SyncWrites: p.cfg.Embedded.SyncWrites,
-			Retention: p.cfg.Embedded.Retention,
+			Retention: p.cfg.Kafka.Retention,
 		}, p.logger)
 		if err != nil {
 			return err
@@ -126,7 +126,7 @@ func (p *process) open(ctx context.Context) error {
 func (p *process) topicSpecs() []kafka.TopicSpec {
 	keep := map[string]string{"retention.ms": "-1", "retention.bytes": "-1", "message.timestamp.type": "LogAppendTime"}
 	some := map[string]string{
-		"retention.ms": fmt.Sprint(p.cfg.Embedded.Retention.Milliseconds()), "retention.bytes": "-1", "message.timestamp.type": "LogAppendTime",
+		"retention.ms": fmt.Sprint(p.cfg.Kafka.Retention.Milliseconds()), "retention.bytes": "-1", "message.timestamp.type": "LogAppendTime",
 	}
 	spec := func(name string, partitions int, configs map[string]string) kafka.TopicSpec {
 		return kafka.TopicSpec{Name: name, Partitions: int32(partitions), Replication: 1, Configs: configs}
@@ -138,7 +138,7 @@ func (p *process) topicSpecs() []kafka.TopicSpec {
 		spec(p.topics.Control, 1, keep),
 	}
 	for _, name := range p.cfg.Input.Topics {
-		specs = append(specs, spec(name, p.cfg.Embedded.Partitions, some))
+		specs = append(specs, spec(name, p.cfg.Input.Partitions, some))
 	}
 	return specs
 }

@@ -101,7 +101,7 @@ func TestCloudEvents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx := limited(t)
-			s := running(ctx, t, "--embedded.partitions", "4")
+			s := running(ctx, t, "--input.partitions", "4")
 			send(ctx, t, s, records)
 			sum := s.settled(ctx, int64(len(records)))
 			if sum.Counted != 6 || sum.Duplicate+sum.Conflict != 2 {
