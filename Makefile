@@ -1,15 +1,19 @@
-# Everything a laptop or CI does is a target here. Needed beforehand: Go 1.26 or newer, and for the tests a C compiler.
+# Everything a laptop or CI does is a target here. Needed beforehand: Go 1.26 or newer, and for the
+# tests a C compiler, Java 17 and Maven.
 SHELL := bash
 GO ?= go
 BIN := bin/clickagg
 SEEDS ?= 20000
 SEED ?= 1
 EVENTS ?= 200000
+# The real servers that e2e runs: directories of internal/servers/maven.
+export E2E_KAFKA ?= kafka-4.1
+export E2E_CASSANDRA ?= cassandra-5.0
 
-.PHONY: help build demo test check lint unit race e2e sim fuzz bench docs clean
+.PHONY: help build demo test test-matrix check lint unit servers services e2e sim fuzz bench docs clean
 
 help: ## what can be made
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
 
 go-installed:
 	@command -v $(GO) >/dev/null || { echo "make: Go is missing: install Go 1.26 or newer from https://go.dev/dl or your system's packages (golang)"; exit 1; }
@@ -22,6 +26,9 @@ demo: build ## the whole pipeline on a live stream of clicks; Ctrl-C ends it
 
 test: check unit e2e ## all that CI runs
 	@echo "all tests passed"
+
+test-matrix: ## e2e again with the older servers that users still run
+	$(MAKE) e2e E2E_KAFKA=kafka-3.9 E2E_CASSANDRA=cassandra-4.1
 
 check: lint ## formatting, vet, staticcheck, generated files
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
@@ -36,10 +43,22 @@ cc-installed:
 	@command -v "$${CC:-cc}" >/dev/null || command -v gcc >/dev/null || { echo "make: a C compiler is missing, which the race detector needs: install gcc (Debian: apt-get install gcc)"; exit 1; }
 
 unit: go-installed cc-installed ## unit, property and contract tests, the simulation, the race detector
-	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v -e /internal/e2e -e /internal/sim)
+	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v -e /internal/e2e -e /internal/servers -e /internal/sim)
 	$(GO) test -shuffle=on ./internal/sim
 
-e2e: build ## the real binary as a user runs it, killed and restarted
+java-installed:
+	@command -v java >/dev/null || { echo "make: Java 17 is missing, which runs the real Kafka and Cassandra of the tests: install it (Debian: apt-get install openjdk-17-jdk-headless)"; exit 1; }
+	@command -v mvn >/dev/null || { echo "make: Maven is missing, which downloads the real Kafka and Cassandra of the tests: install it (Debian: apt-get install maven)"; exit 1; }
+
+servers: go-installed java-installed ## downloads the Kafka and Cassandra of the tests into .cache, once
+	@echo "$(E2E_KAFKA) and $(E2E_CASSANDRA); the first time, 110 MB are downloaded"
+	@$(GO) test -count=1 -run '^TestDownload' ./internal/servers
+
+services: go-installed java-installed ## a Kafka and a Cassandra on this machine to try a cluster on, until Ctrl-C; writes cluster.yaml
+	$(GO) run ./internal/servers/local cluster.yaml
+
+e2e: build servers ## the real binary with real servers, killed and restarted
+	$(GO) test -count=1 -timeout 10m ./internal/servers
 	E2E_BINARY=$(abspath $(BIN)) $(GO) test -count=1 -timeout 30m ./internal/e2e/...
 
 sim: go-installed ## the simulation: make sim SEEDS=20000; one history again: make sim SEEDS=1 SEED=n

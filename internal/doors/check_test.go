@@ -71,8 +71,11 @@ func checkImports(s *source, say sayer) {
 }
 
 func checkHome(s *source, imported string, at token.Pos, say sayer) {
+	if within(s.room, forTests...) || s.test && within(s.room, lookers...) {
+		return
+	}
 	for _, h := range homes {
-		if within(imported, h.library) && !within(s.room, h.rooms...) && !(s.test && within(s.room, lookers...)) {
+		if within(imported, h.library) && !within(s.room, h.rooms...) {
 			say(at, "%s may be imported in %s only", h.library, strings.Join(h.rooms, ", "))
 		}
 	}
@@ -87,6 +90,9 @@ func checkDoor(s *source, other string, at token.Pos, say sayer) {
 	}
 	if within(s.room, "config") && other != "internal/nearest" {
 		say(at, "config opens nothing of ours: it imports %s", other)
+	}
+	if within(other, forTests...) && !s.test && !within(s.room, forTests...) {
+		say(at, "%s is for tests: only they import it", other)
 	}
 }
 
@@ -236,7 +242,7 @@ func checkDocs(sources []*source) []string {
 	var broken []string
 	for _, room := range rooms {
 		begins := "Package " + path.Base(room) + " "
-		if within(room, "cmd") {
+		if within(room, commands...) {
 			begins = "Command " + path.Base(room) + " "
 		}
 		if !strings.HasPrefix(doc[room], begins) || !strings.Contains(doc[room], ".") {

@@ -20,7 +20,7 @@ import (
 const manual = "docs/OPERATIONS.md"
 
 // pages are the texts people read, beside the generated ones and the decisions.
-var pages = []string{"README.md", manual, "docs/ARCHITECTURE.md", "docs/CONTRIBUTING.md", "docs/CHANGELOG.md"}
+var pages = []string{"README.md", manual, "docs/ARCHITECTURE.md", "docs/CONTRIBUTING.md", "docs/CHANGELOG.md", "deploy/systemd/README.md"}
 
 func page(t *testing.T, file string) string {
 	t.Helper()

@@ -11,7 +11,7 @@ const module = "github.com/clickagg/clickagg/"
 var stages = []string{"mapper", "aggregator", "reducer", "storage/writer"}
 
 // pureRooms compute and nothing else: the same input gives the same bytes.
-var pureRooms = []string{"internal/click", "mapper/rule", "aggregator/window", "reducer/merge"}
+var pureRooms = []string{"internal/assign", "internal/click", "mapper/rule", "aggregator/window", "reducer/merge"}
 
 // pureStd is what a pure room may import of the standard library, with
 // everything below it: no clock, randomness, goroutine, log or IO. Of time it
@@ -52,11 +52,19 @@ var homes = []struct {
 	{"go.etcd.io/bbolt", []string{"storage/embedded"}},
 	{"github.com/dgraph-io/badger", []string{"storage/embedded"}},
 	{"github.com/gocql/gocql", []string{"storage/cassandra"}},
+	{"github.com/minio/minio-go", []string{"internal/blob/s3"}},
+	{"github.com/coreos/go-systemd", []string{"internal/ops"}},
 	{"github.com/apache/cassandra-gocql-driver", []string{"storage/cassandra"}},
 }
 
 // lookers are rooms whose tests may use any client, to look at real servers.
 var lookers = []string{"internal/e2e", "internal/stream/embedded"}
+
+// commands are the rooms that are programs.
+var commands = []string{"cmd", "internal/servers/local"}
+
+// forTests are rooms that only tests import. They may use any client as well.
+var forTests = []string{"internal/servers"}
 
 // lengths, in lines. They are not taste: well-kept programs of this kind stay
 // under them without trying.
