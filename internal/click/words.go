@@ -155,7 +155,7 @@ func (r Reason) String() string {
 
 // Topics are the names of clickagg's own topics.
 type Topics struct {
-	Shuffle, Partials, Results, Rankings, Rejected, Late, Control string
+	Shuffle, Partials, Results, Rankings, Rejected, Late, Control, Status string
 }
 
 // TopicsOf derives the names from the configured prefix, "clickagg" by default.
@@ -163,6 +163,7 @@ func TopicsOf(prefix string) Topics {
 	return Topics{
 		Shuffle: prefix + ".shuffle", Partials: prefix + ".partials", Results: prefix + ".results",
 		Rankings: prefix + ".rankings", Rejected: prefix + ".rejected", Late: prefix + ".late", Control: prefix + ".control",
+		Status: prefix + ".status",
 	}
 }
 

@@ -14,6 +14,16 @@ type Clock interface {
 	Sleep(ctx context.Context, d time.Duration) error
 }
 
+// BrokerClock is a log that knows what time its brokers have. A machine's own clock
+// may be set to anything; that of the brokers is the one records are stamped with.
+type BrokerClock interface {
+	// BrokerTime returns the least that the clock of a broker this process has heard
+	// of last can have shown at a moment of this process's clock, of which only the
+	// time that has gone by since counts. It returns false while no broker has told
+	// one. Brokers' clocks differ from each other.
+	BrokerTime(at time.Time) (time.Time, bool)
+}
+
 // Wall is the machine's clock.
 type Wall struct{}
 

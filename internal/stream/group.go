@@ -15,10 +15,12 @@ type Membership struct {
 	// died and is started again with the same name takes its partitions back at
 	// once; another process that takes the name makes this one fail with ErrReplaced.
 	Process string
-	// Partitions lists what the group works on, and is asked again now and then.
+	// Partitions lists what the group works on, and is asked again now and then. What is
+	// not listed is nobody's; after an error the list before stays.
 	Partitions func(ctx context.Context) ([]Partition, error)
-	// Own is told which partitions are this process's each time that changes. It must
-	// not block. What is in both the old and the new list was not interrupted.
+	// Own is told which partitions are this process's when it has become a member, be it
+	// none, and each time that changes. It must not block. What is in both the old and
+	// the new list was not interrupted.
 	Own func(owned []Partition)
 }
 

@@ -55,6 +55,9 @@ const NoEpoch = -1
 type Place struct {
 	Offset int64 // the next to read
 	Epoch  int32 // of the leader that wrote the record before it; NoEpoch when unknown
+	// Topic is the incarnation the offset belongs to. Where the log has another one
+	// under the name, opening is ErrOutOfRange. Zero takes whichever is there.
+	Topic click.TopicID
 }
 
 // At is a place of which only the offset is known.

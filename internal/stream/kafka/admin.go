@@ -21,8 +21,28 @@ type TopicSpec struct {
 }
 
 // CreateTopics makes the topics that do not exist. One that exists is left as it
-// is, whatever its partitions and configuration.
+// is, whatever its partitions and configuration. All are known to a broker when it
+// returns.
 func (l *Log) CreateTopics(ctx context.Context, topics []TopicSpec) error {
+	if err := l.create(ctx, topics); err != nil {
+		return err
+	}
+	return l.retry(ctx, "look for the new topics", func(ctx context.Context) error {
+		var names []string
+		for _, t := range topics {
+			names = append(names, t.Name)
+		}
+		found, err := l.metadata(ctx, names...)
+		for _, t := range found {
+			if err := asError(t.code); err != nil {
+				return fmt.Errorf("%s: %w", t.name, l.denied(err, "Describe", onTopic, t.name))
+			}
+		}
+		return err
+	})
+}
+
+func (l *Log) create(ctx context.Context, topics []TopicSpec) error {
 	left := topics
 	return l.retry(ctx, "create topics", func(ctx context.Context) error {
 		request := &kafkago.CreateTopicsRequest{}
@@ -51,7 +71,7 @@ func (l *Log) CreateTopics(ctx context.Context, topics []TopicSpec) error {
 			case transient(err):
 				again, passing = append(again, t), fmt.Errorf("%s: %w", t.Name, err)
 			default:
-				lasting = errors.Join(lasting, fmt.Errorf("%s: %w", t.Name, err))
+				lasting = errors.Join(lasting, fmt.Errorf("%s: %w", t.Name, l.denied(err, "Create", onTopic, t.Name)))
 			}
 		}
 		left = again
@@ -103,7 +123,7 @@ func (l *Log) DeleteRecords(ctx context.Context, topic string, partition int32, 
 // undeleted looks at why records were not deleted.
 func (l *Log) undeleted(ctx context.Context, cause error, topic string, partition int32, before int64) error {
 	if !errors.Is(cause, kafkago.OffsetOutOfRange) {
-		return l.exists(ctx, cause, topic, partition)
+		return l.exists(ctx, l.denied(cause, "Delete", onTopic, topic), topic, partition)
 	}
 	start, end, err := l.Bounds(ctx, topic, partition)
 	if err != nil {

@@ -242,8 +242,9 @@ func (r *produceRequest) encode(parts []*part) []byte {
 
 // produced is the answers of all brokers.
 type produced struct {
-	codes map[int32]int16 // by partition
-	err   error           // of the brokers that did not answer
+	codes  map[int32]int16 // by partition
+	append int64           // latest time a broker gave a batch, Unix ms; negative where topics do not use LogAppendTime
+	err    error           // of the brokers that did not answer
 }
 
 // ApiKey is the number of the API.
@@ -251,30 +252,51 @@ func (produced) ApiKey() protocol.ApiKey { return protocol.Produce }
 
 // Merge collects the brokers' answers.
 func (produced) Merge(_ []protocol.Message, results []any) (protocol.Message, error) {
-	all := produced{codes: make(map[int32]int16)}
+	all := produced{codes: make(map[int32]int16), append: -1}
 	for _, r := range results {
 		m, err := protocol.Result(r)
 		if err == nil {
-			err = parseProduce(m.(*exchange).answer, all.codes)
+			err = all.parse(m.(*exchange).answer)
 		}
 		all.err = errors.Join(all.err, err)
 	}
 	return all, nil
 }
 
-func parseProduce(answer []byte, codes map[int32]int16) error {
+func (p *produced) parse(answer []byte) error {
 	d := decoding{b: answer}
 	for range d.count() {
 		d.str()
 		for range d.count() {
 			partition, code := d.i32(), d.i16()
-			d.take(8 + 8 + 8) // base offset, append time, log start
+			d.i64() // base offset
+			at := d.i64()
+			d.i64() // log start
 			if !d.bad {
-				codes[partition] = code
+				p.codes[partition] = code
+				p.append = max(p.append, at)
 			}
 		}
 	}
 	return d.err()
+}
+
+// told is what time a broker had, and when it was heard.
+type told struct {
+	at, heard time.Time
+}
+
+var _ stream.BrokerClock = (*Log)(nil)
+
+// BrokerTime implements [stream.BrokerClock] by the append times in the answers to
+// what was appended to topics with LogAppendTime: the broker's clock had passed that
+// time when the answer was heard.
+func (l *Log) BrokerTime(at time.Time) (time.Time, bool) {
+	t := l.told.Load()
+	if t == nil {
+		return time.Time{}, false
+	}
+	return t.at.Add(at.Sub(t.heard)), true
 }
 
 // produce sends one batch of each part and moves on those that are kept. Its
@@ -287,6 +309,9 @@ func (l *Log) produce(ctx context.Context, topic string, parts []*part) error {
 		return err
 	}
 	all := m.(produced)
+	if all.append >= 0 {
+		l.told.Store(&told{at: time.UnixMilli(all.append), heard: time.Now()})
+	}
 	var passing, lasting error
 	for _, p := range parts {
 		code, ok := all.codes[p.partition]
@@ -300,7 +325,7 @@ func (l *Log) produce(ctx context.Context, topic string, parts []*part) error {
 		case transient(err):
 			passing = fmt.Errorf("partition %d: %w", p.partition, err)
 		default:
-			lasting = fmt.Errorf("partition %d: %w", p.partition, err)
+			lasting = fmt.Errorf("partition %d: %w", p.partition, l.denied(err, "Write", onTopic, topic))
 		}
 	}
 	if lasting != nil {

@@ -9,5 +9,6 @@
 //
 // Start reading at [Open]. recordbatch.go is the format of a record batch, with
 // nothing around it; reader.go says how far a reader runs ahead; append.go how
-// messages become one request to each broker.
+// messages become one request to each broker; member.go how processes share the
+// partitions of a topic, and seat.go which of their commits count.
 package kafka

@@ -8,6 +8,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/stream"
 )
 
 // fetched is the answer to a fetch of one partition.
@@ -16,18 +17,27 @@ type fetched struct {
 	end     int64 // the last stable offset
 	aborted []aborted
 	set     []byte // record batches, the last one perhaps cut short
+
+	// Where the leader's log parts from the one that was read; nil when it does not.
+	diverged *epochEnd
+}
+
+// epochEnd is a leader's epoch and the offset where its records end in a log.
+type epochEnd struct {
+	epoch int32
+	end   int64
 }
 
 // fetch asks the leader for what lies at an offset. The broker holds the answer
 // back until there is something or wait is over. The partition's topic is named
 // by its id: another topic of the same name is not read by mistake. buf is used
 // for the answer if it is large enough; the answer's buffer is returned.
-func (l *Log) fetch(ctx context.Context, p *place, offset int64, wait time.Duration, size int, buf []byte) (fetched, []byte, error) {
+func (l *Log) fetch(ctx context.Context, p *place, at stream.Place, wait time.Duration, size int, buf []byte) (fetched, []byte, error) {
 	r := &routed{exchange{
 		api: protocol.Fetch, answer: buf,
 		// A broker answers with one whole batch even when it is over the size.
 		maxSize: 2*fetchBytesMax + smallAnswer,
-		request: p.encode(l.cfg.ClientID, offset, wait, size),
+		request: p.encode(l.cfg.ClientID, at, wait, size),
 		leader:  p.leader,
 	}}
 	ctx, cancel := context.WithTimeout(ctx, wait+l.cfg.RequestTimeout)
@@ -50,7 +60,9 @@ type place struct {
 }
 
 // encode writes a fetch request, version 13. Its bytes are new each time: see [exchange].
-func (p *place) encode(client string, offset int64, wait time.Duration, size int) []byte {
+// The broker compares the epoch of the record before the offset with its own log: it
+// does so for a consumer as for a replica, and says where the two part.
+func (p *place) encode(client string, at stream.Place, wait time.Duration, size int) []byte {
 	e := begin(make([]byte, 0, 160), protocol.Fetch, 13, client, true)
 	e.i32(-1) // not a replica
 	e.i32(int32(wait.Milliseconds()))
@@ -63,9 +75,9 @@ func (p *place) encode(client string, offset int64, wait time.Duration, size int
 	e.raw(p.id[:])
 	e.size(1)
 	e.i32(p.partition)
-	e.i32(-1) // leader epoch not known
-	e.i64(offset)
-	e.i32(-1) // last fetched epoch: for replicas
+	e.i32(-1) // any leader will do
+	e.i64(at.Offset)
+	e.i32(at.Epoch)
 	e.i64(-1) // log start: for replicas
 	e.i32(int32(size))
 	e.tags()
@@ -100,7 +112,11 @@ func parseFetch(answer []byte, list []aborted) (f fetched, err error) {
 			}
 			d.i32() // preferred replica
 			f.set = d.take(d.size())
-			d.tags()
+			d.tagged(func(tag uint64, field *decoding) {
+				if tag == 0 {
+					f.diverged = &epochEnd{epoch: field.i32(), end: field.i64()}
+				}
+			})
 		}
 		d.tags()
 	}

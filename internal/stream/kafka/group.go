@@ -27,16 +27,16 @@ func (l *Log) Committed(ctx context.Context, group, topic string, partition int3
 		if err := asError(r.ErrorCode); errors.Is(err, kafkago.GroupIdNotFound) {
 			return nil
 		} else if err != nil {
-			return err
+			return l.denied(err, "Read", onGroup, group)
 		}
 		if len(r.Topics) != 1 || len(r.Topics[0].Partitions) != 1 {
 			return errAnswer
 		}
 		q := r.Topics[0].Partitions[0]
 		if err := asError(q.ErrorCode); err != nil {
-			return l.exists(ctx, err, topic, partition)
+			return l.exists(ctx, l.deniedOf(err, "Read", topic, group), topic, partition)
 		}
-		p, ok = stream.Position{Offset: q.CommittedOffset, Metadata: q.Metadata}, q.CommittedOffset >= 0
+		p, ok = stream.Position{Offset: q.CommittedOffset, Epoch: q.ComittedLeaderEpoch, Metadata: q.Metadata}, q.CommittedOffset >= 0
 		return nil
 	})
 	if !ok {
@@ -45,16 +45,16 @@ func (l *Log) Committed(ctx context.Context, group, topic string, partition int3
 	return p, ok, err
 }
 
-// Commit remembers a group's position. The group has no members: who owns a
-// partition is not the broker's business here.
+// Commit remembers a group's position, as a member if this process has joined the
+// group; see [Log.Join].
 func (l *Log) Commit(ctx context.Context, group, topic string, partition int32, p stream.Position) error {
 	step := fmt.Sprintf("commit the position of %s in %s/%d", group, topic, partition)
-	return l.retry(ctx, step, func(ctx context.Context) error {
+	as := func(ctx context.Context, s *seat) error {
 		m, err := l.transport.RoundTrip(ctx, l.addr, &offsetcommit.Request{
-			GroupID: group, GenerationID: -1, RetentionTimeMs: -1,
+			GroupID: group, GenerationID: s.generation, MemberID: s.id, GroupInstanceID: s.process, RetentionTimeMs: -1,
 			Topics: []offsetcommit.RequestTopic{{Name: topic, Partitions: []offsetcommit.RequestPartition{{
 				PartitionIndex: partition, CommittedOffset: p.Offset, CommitTimestamp: -1,
-				CommittedLeaderEpoch: -1, CommittedMetadata: p.Metadata,
+				CommittedLeaderEpoch: p.Epoch, CommittedMetadata: p.Metadata,
 			}}}},
 		})
 		if err != nil {
@@ -65,8 +65,11 @@ func (l *Log) Commit(ctx context.Context, group, topic string, partition int32, 
 			return errAnswer
 		}
 		if err := asError(r.Topics[0].Partitions[0].ErrorCode); err != nil {
-			return l.exists(ctx, err, topic, partition)
+			return l.exists(ctx, l.deniedOf(err, "Read", topic, group), topic, partition)
 		}
 		return nil
+	}
+	return l.retry(ctx, step, func(ctx context.Context) error {
+		return l.seated(ctx, group, stream.Partition{Topic: topic, Number: partition}, p.Offset, as)
 	})
 }

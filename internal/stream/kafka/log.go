@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"go.uber.org/zap"
 
-	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/secure"
 	"github.com/clickagg/clickagg/internal/stream"
 )
 
@@ -33,11 +34,18 @@ type Config struct {
 	// nil is [None] for all.
 	Compression func(topic string) Codec
 
+	TLS  *secure.Files // nil speaks in the clear
+	SASL SASL          // the zero value logs in nowhere
+
 	FetchBytes    int // of one partition in one response; 1 MiB by default, at most 64 MiB
 	UnpackedBytes int // a record batch may unpack to; 16 MiB by default
 	BatchBytes    int // of one batch that is appended, before packing; 900 KiB by default
 
 	RequestTimeout time.Duration // after which a request is given up and tried again; 30 s by default
+
+	// SessionTimeout is how long a group keeps the partitions of a process that is not
+	// heard of, from 1 s to 5 min; 6 s by default, the least that brokers take by default.
+	SessionTimeout time.Duration
 }
 
 const (
@@ -71,11 +79,20 @@ func (c *Config) complete() error {
 			return fmt.Errorf("kafka: a size of %d bytes is not between %d and %d", *d.v, d.lo, d.hi)
 		}
 	}
+	if c.SASL.Mechanism != "" && c.SASL.User == "" {
+		return fmt.Errorf("kafka: %s needs a user: set kafka.sasl.user", c.SASL.Mechanism)
+	}
 	if c.ClientID == "" {
 		c.ClientID = "clickagg"
 	}
 	if c.RequestTimeout == 0 {
 		c.RequestTimeout = 30 * time.Second
+	}
+	if c.SessionTimeout == 0 {
+		c.SessionTimeout = 6 * time.Second
+	}
+	if c.SessionTimeout < time.Second || c.SessionTimeout > 5*time.Minute {
+		return fmt.Errorf("kafka: a session timeout of %v is not between 1s and 5m", c.SessionTimeout)
 	}
 	if c.RequireAppendTime == nil {
 		c.RequireAppendTime = func(string) bool { return false }
@@ -94,7 +111,9 @@ type Log struct {
 	transport *kafkago.Transport
 	client    *kafkago.Client
 	conns     connections
-	builders  sync.Pool // of *builder
+	builders  sync.Pool            // of *builder
+	told      atomic.Pointer[told] // the brokers' clock, as last heard
+	members   sync.Map             // *member by group
 
 	ctx    context.Context // ends when the log is closed
 	cancel context.CancelFunc
@@ -103,7 +122,8 @@ type Log struct {
 
 var _ stream.Log = (*Log)(nil)
 
-// Open connects to a cluster. It waits until one broker answers or ctx ends.
+// Open connects to a cluster. It waits until one broker answers or ctx ends, but
+// not when the broker, or what it shows, is refused by TLS or by its login.
 func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Log, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -111,7 +131,17 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Log, error) {
 	l := &Log{cfg: cfg, log: log.Named("kafka"), addr: kafkago.TCP(cfg.Brokers...)}
 	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	l.builders.New = func() any { return new(builder) }
+	encryption, err := l.encryption()
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	login, err := cfg.SASL.mechanism()
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
 	l.transport = &kafkago.Transport{
+		TLS:            encryption,
+		SASL:           login,
 		Dial:           l.conns.dial,
 		DialTimeout:    dialTimeout,
 		MetadataTTL:    metadataTTL,
@@ -120,12 +150,15 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Log, error) {
 		Context:        l.ctx,
 	}
 	l.client = &kafkago.Client{Addr: l.addr, Transport: l.transport}
-	err := l.retry(ctx, "connect to "+l.addr.String(), func(ctx context.Context) error {
+	err = l.retry(ctx, "connect to "+l.addr.String(), func(ctx context.Context) error {
 		_, err := l.metadata(ctx)
-		return err
+		return l.hungUp(err)
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("kafka: %w: check kafka.brokers and that a broker runs there", err), l.Close())
+		if !refused(err) {
+			err = fmt.Errorf("%w: check kafka.brokers and that a broker runs there", err)
+		}
+		return nil, errors.Join(fmt.Errorf("kafka: %w", err), l.Close())
 	}
 	return l, nil
 }
@@ -154,7 +187,7 @@ func (l *Log) Topic(ctx context.Context, name string) (t stream.Topic, err error
 			if errors.Is(err, kafkago.UnknownTopicOrPartition) {
 				return fmt.Errorf("%w: %s", stream.ErrNoTopic, name)
 			}
-			return err
+			return l.denied(err, "Describe", onTopic, name)
 		}
 		t = stream.Topic{Name: name, ID: topics[0].id, Partitions: topics[0].partitions}
 		return nil
@@ -179,7 +212,7 @@ func (l *Log) Bounds(ctx context.Context, topic string, partition int32) (start,
 				continue
 			}
 			if p.Error != nil {
-				return l.exists(ctx, p.Error, topic, partition)
+				return l.exists(ctx, l.denied(p.Error, "Describe", onTopic, topic), topic, partition)
 			}
 			start, end = p.FirstOffset, p.LastOffset
 			return nil
@@ -207,66 +240,6 @@ func (l *Log) exists(ctx context.Context, cause error, topic string, partition i
 
 func noPartition(topic string, partition, partitions int32) error {
 	return fmt.Errorf("%w: %s has partitions 0 to %d, not %d", stream.ErrNoTopic, topic, partitions-1, partition)
-}
-
-// topicMetadata is what a broker says of a topic.
-type topicMetadata struct {
-	name       string
-	code       int16
-	id         click.TopicID
-	partitions int32
-}
-
-// metadata asks any broker for topics; for none when no name is given. kafka-go's
-// own request has no topic id, and is answered from a cache.
-func (l *Log) metadata(ctx context.Context, names ...string) ([]topicMetadata, error) {
-	e := begin(nil, protocol.Metadata, 10, l.cfg.ClientID, true)
-	e.size(len(names))
-	for _, name := range names {
-		e.i64(0)
-		e.i64(0) // no topic id: by name
-		e.compact(name)
-		e.tags()
-	}
-	e.b = append(e.b, 0, 0, 0) // create nothing, no authorized operations
-	e.tags()
-	answer, err := l.call(ctx, &exchange{api: protocol.Metadata, request: e.end(), maxSize: smallAnswer})
-	if err != nil {
-		return nil, err
-	}
-	return parseMetadata(answer)
-}
-
-func parseMetadata(answer []byte) (topics []topicMetadata, err error) {
-	d := decoding{b: answer}
-	d.tags()
-	d.i32() // throttle
-	for range d.size() {
-		d.i32()
-		d.compact()
-		d.i32()
-		d.compact() // rack
-		d.tags()
-	}
-	d.compact() // cluster id
-	d.i32()
-	for range d.size() {
-		t := topicMetadata{code: d.i16(), name: d.compact()}
-		copy(t.id[:], d.take(int64(len(t.id))))
-		d.i8() // internal
-		for range d.size() {
-			d.take(2 + 4 + 4 + 4) // error, index, leader, epoch
-			for range 3 {         // replicas, in sync, offline
-				d.take(4 * d.size())
-			}
-			d.tags()
-			t.partitions++
-		}
-		d.i32()
-		d.tags()
-		topics = append(topics, t)
-	}
-	return topics, d.err()
 }
 
 // call makes one round trip and returns the answer's body.

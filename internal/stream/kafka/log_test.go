@@ -51,7 +51,10 @@ func TestReadsWhatOthersWrite(t *testing.T) {
 	for _, codec := range []kafkago.Compression{0, kafkago.Gzip, kafkago.Snappy, kafkago.Lz4, kafkago.Zstd} {
 		topic := makeTopic(t, b, 1)
 		transport := &kafkago.Transport{}
-		w := &kafkago.Writer{Addr: kafkago.TCP(b.Addr()), Topic: topic, Compression: codec, BatchTimeout: time.Millisecond, Transport: transport}
+		w := &kafkago.Writer{
+			Addr: kafkago.TCP(b.Addr()), Topic: topic, Compression: codec, BatchTimeout: time.Millisecond, Transport: transport,
+			RequiredAcks: kafkago.RequireAll,
+		}
 		var want []string
 		for batch := range 3 {
 			var ms []kafkago.Message

@@ -35,6 +35,9 @@ type reader struct {
 	ready   chan *response     // unbuffered: the fetcher waits with a full one
 	waits   chan time.Duration // how long Read is ready to wait, the newest only
 
+	// Of the fetcher's side.
+	gone time.Time // since when the topic seems to be; zero while it does not
+
 	// Of the stage's side.
 	inHand *response
 	batch  stream.Batch // what the last Read returned
@@ -47,7 +50,7 @@ type response struct {
 	decoder
 	raw   []byte
 	next  int64
-	end   int64
+	end   int64 // of the log
 	asked time.Time
 	err   error
 }
@@ -61,6 +64,9 @@ func (l *Log) Open(ctx context.Context, topic string, partition int32, at stream
 	if partition < 0 || partition >= t.Partitions {
 		return nil, noPartition(topic, partition, t.Partitions)
 	}
+	if at.Topic != (click.TopicID{}) && at.Topic != t.ID {
+		return nil, fmt.Errorf("%s/%d: %w", topic, partition, errAnew)
+	}
 	if at.Offset < 0 {
 		return nil, fmt.Errorf("%w: %s/%d has no offset %d", stream.ErrOutOfRange, topic, partition, at.Offset)
 	}
@@ -70,7 +76,7 @@ func (l *Log) Open(ctx context.Context, topic string, partition int32, at stream
 		free:  make(chan *response, 2),
 		ready: make(chan *response),
 		waits: make(chan time.Duration, 1),
-		batch: stream.Batch{Next: at.Offset},
+		batch: stream.Batch{Next: at.Offset, Epoch: at.Epoch},
 	}
 	r.ctx, r.cancel = context.WithCancel(l.ctx)
 	for range cap(r.free) {
@@ -141,7 +147,7 @@ func (r *reader) say(wait time.Duration) {
 	r.waits <- min(max(wait, waitMin), waitMax)
 	if !r.started && r.ctx.Err() == nil {
 		r.started = true
-		r.log.work.Go(func() { r.fetchAll(r.batch.Next) })
+		r.log.work.Go(func() { r.fetchAll(stream.Place{Offset: r.batch.Next, Epoch: r.batch.Epoch}) })
 	}
 }
 
@@ -151,7 +157,7 @@ func (r *reader) take(in *response) bool {
 		r.failed = in.err
 		return true
 	}
-	r.batch = stream.Batch{Records: in.records, Next: in.next, End: in.end, Asked: in.asked}
+	r.batch = stream.Batch{Records: in.records, Next: in.next, Epoch: in.epoch, End: in.end, Asked: in.asked}
 	r.known = true
 	r.failed = in.err // comes after the records before it
 	r.inHand = in
@@ -164,7 +170,7 @@ func (r *reader) take(in *response) bool {
 
 // fetchAll fills one response after another until the reader closes or the log
 // fails it.
-func (r *reader) fetchAll(offset int64) {
+func (r *reader) fetchAll(at stream.Place) {
 	var in *response
 	var wait time.Duration
 	size := r.log.cfg.FetchBytes
@@ -181,8 +187,8 @@ func (r *reader) fetchAll(offset int64) {
 		default:
 		}
 		var early bool
-		early, in.err = r.fill(in, offset, wait, &size)
-		offset = in.next
+		early, in.err = r.fill(in, at, wait, &size)
+		at.Offset, at.Epoch = in.next, in.epoch
 		if early {
 			size = max(size/2, min(64<<10, size)) // unpacks to more than is handed out: do not fetch it twice
 		}
@@ -212,33 +218,36 @@ func (r *reader) fetchAll(offset int64) {
 
 // fill fetches and decodes one response. It tries again through every fault
 // that may pass; the error it returns is final.
-func (r *reader) fill(in *response, offset int64, wait time.Duration, size *int) (early bool, err error) {
-	in.next, in.records = offset, in.records[:0]
-	step := fmt.Sprintf("read %s/%d at offset %d", r.place.topic, r.place.partition, offset)
+func (r *reader) fill(in *response, at stream.Place, wait time.Duration, size *int) (early bool, err error) {
+	in.next, in.epoch, in.records = at.Offset, at.Epoch, in.records[:0]
+	step := fmt.Sprintf("read %s/%d at offset %d", r.place.topic, r.place.partition, at.Offset)
 	var b backoff
 	for {
 		in.asked = time.Now()
-		f, raw, err := r.log.fetch(r.ctx, r.place, offset, wait, *size, in.raw)
+		f, raw, err := r.log.fetch(r.ctx, r.place, at, wait, *size, in.raw)
 		in.raw = raw
 		if err == nil {
 			err = asError(f.code)
 		}
+		if err == nil && f.diverged != nil {
+			return false, fmt.Errorf("%s: %w", step, r.diverged(at, f.diverged))
+		}
 		if err == nil {
-			in.end = f.end
-			in.next, early, err = in.decode(f.set, offset, f.aborted)
+			in.end, r.gone = f.end, time.Time{}
+			in.next, early, err = in.decode(f.set, at.Offset, f.aborted)
 			if err != nil {
 				return early, r.final(step, in.next, err)
 			}
-			if in.next > offset || len(f.set) == 0 {
+			if in.next > at.Offset || len(f.set) == 0 {
 				return early, nil
 			}
 			if *size >= fetchBytesMax {
-				return early, r.final(step, offset, fmt.Errorf("%w: no whole batch in %d bytes", stream.ErrTooLarge, len(f.set)))
+				return early, r.final(step, at.Offset, fmt.Errorf("%w: no whole batch in %d bytes", stream.ErrTooLarge, len(f.set)))
 			}
 			*size = min(*size*4, fetchBytesMax) // an old broker cuts a batch that is over the size
 			continue
 		}
-		if err := r.judge(step, offset, err); err != nil {
+		if err := r.judge(step, at, err); err != nil {
 			return false, err
 		}
 		r.log.complain(b.attempt, step, err)
@@ -249,30 +258,50 @@ func (r *reader) fill(in *response, offset int64, wait time.Duration, size *int)
 }
 
 // judge turns a failed fetch into the reader's final error, or nil to try again.
-func (r *reader) judge(step string, offset int64, err error) error {
+func (r *reader) judge(step string, at stream.Place, err error) error {
 	switch {
 	case r.ctx.Err() != nil:
 		return r.ctx.Err()
 	case errors.Is(err, kafkago.OffsetOutOfRange):
-		return r.final(step, offset, r.outOfRange(offset))
+		return r.final(step, at.Offset, r.outOfRange(at))
 	case errors.Is(err, kafkago.UnknownTopicID), errors.Is(err, kafkago.InconsistentTopicID),
 		errors.Is(err, kafkago.UnknownTopicOrPartition), unrouted(err):
 		return r.vanished(step)
 	case !transient(err):
-		return fmt.Errorf("%s: %w", step, err)
+		return fmt.Errorf("%s: %w", step, r.log.explain(r.log.denied(err, "Read", onTopic, r.place.topic)))
 	}
 	return nil
 }
 
 // outOfRange says what is in the log instead.
-func (r *reader) outOfRange(offset int64) error {
+func (r *reader) outOfRange(at stream.Place) error {
 	start, end, err := r.log.Bounds(r.ctx, r.place.topic, r.place.partition)
-	if err != nil {
+	switch {
+	case err != nil:
 		return stream.ErrOutOfRange
+	case at.Offset >= start && at.Offset <= end:
+		return fmt.Errorf("%w: the log holds %d to %d, but knows nothing of leader epoch %d, in which the record before offset %d was written: %s",
+			stream.ErrOutOfRange, start, end, at.Epoch, at.Offset, otherLog)
 	}
 	return fmt.Errorf("%w: the log holds %d to %d, not %d: retention was faster than this reader, or the log was cut",
-		stream.ErrOutOfRange, start, end, offset)
+		stream.ErrOutOfRange, start, end, at.Offset)
 }
+
+// diverged says that the records that were read are not those the log holds now.
+func (r *reader) diverged(at stream.Place, end *epochEnd) error {
+	return fmt.Errorf("%w: everything before offset %d was read, the last of it from leader epoch %d; "+
+		"the log that is there now has other records from offset %d on: %s",
+		stream.ErrOutOfRange, at.Offset, at.Epoch, min(end.end, at.Offset), otherLog)
+}
+
+const otherLog = "the log was cut and written anew, as by an unclean leader election, or its disk was replaced by an older copy"
+
+// errAnew is an [stream.ErrOutOfRange] that says what became of the topic.
+var errAnew = fmt.Errorf("%w: the topic was deleted and made anew; what lay in it is lost", stream.ErrOutOfRange)
+
+// goneAfter is how long a topic must seem to be gone before that is believed: a
+// broker that just started, or just learnt of the topic, may know less than others.
+const goneAfter = 2 * time.Second
 
 // vanished tells whether the topic is gone for good: deleted, or another one
 // under its name.
@@ -281,13 +310,23 @@ func (r *reader) vanished(step string) error {
 	if err != nil || len(topics) != 1 {
 		return nil
 	}
+	var lost error
 	switch t := topics[0]; {
 	case errors.Is(asError(t.code), kafkago.UnknownTopicOrPartition):
-		return fmt.Errorf("%s: %w: it was deleted", step, stream.ErrNoTopic)
+		lost = fmt.Errorf("%s: %w: it was deleted, and what lay in it is lost: %w", step, stream.ErrNoTopic, stream.ErrOutOfRange)
 	case t.code == 0 && t.id != r.place.id && t.id != click.TopicID{}:
-		return fmt.Errorf("%s: %w: the topic was deleted and made anew; what lay in it is lost", step, stream.ErrOutOfRange)
+		lost = fmt.Errorf("%s: %w", step, errAnew)
+	default:
+		r.gone = time.Time{}
+		return nil
 	}
-	return nil
+	if r.gone.IsZero() {
+		r.gone = time.Now()
+	}
+	if time.Since(r.gone) < goneAfter {
+		return nil
+	}
+	return lost
 }
 
 // final puts the place into an error of the decoder.

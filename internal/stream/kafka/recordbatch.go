@@ -47,6 +47,7 @@ type batchView struct {
 }
 
 func (v batchView) base() int64        { return int64(binary.BigEndian.Uint64(v.bytes)) }
+func (v batchView) epoch() int32       { return int32(binary.BigEndian.Uint32(v.bytes[12:])) }
 func (v batchView) crc() uint32        { return binary.BigEndian.Uint32(v.bytes[17:]) }
 func (v batchView) attributes() uint16 { return binary.BigEndian.Uint16(v.bytes[21:]) }
 func (v batchView) lastDelta() int32   { return int32(binary.BigEndian.Uint32(v.bytes[23:])) }
@@ -93,6 +94,7 @@ type decoder struct {
 	// What is decoded into.
 	records []click.Record
 	plain   []byte // what was unpacked of compressed batches
+	epoch   int32  // of the last batch that was gone through; stays when there was none
 
 	unpackedMax int // bytes one batch may unpack to
 	recordsMax  int // records of one call
@@ -131,7 +133,7 @@ func (d *decoder) decode(set []byte, from int64, abortedList []aborted) (next in
 			return next, false, &stream.Corrupt{Start: max(next, v.base()), End: v.next(), Reason: reason}
 		}
 		if d.skip(v, abortedList) {
-			next = v.next()
+			next, d.epoch = v.next(), v.epoch()
 			continue
 		}
 		if d.appendTime && v.attributes()&attrLogAppendTime == 0 {
@@ -143,7 +145,7 @@ func (d *decoder) decode(set []byte, from int64, abortedList []aborted) (next in
 			d.records = d.records[:whole]
 			return next, false, &stream.Corrupt{Start: max(next, v.base()), End: v.next(), Reason: err.Error()}
 		}
-		next = reached
+		next, d.epoch = reached, v.epoch()
 	}
 	return next, false, nil
 }

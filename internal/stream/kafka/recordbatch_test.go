@@ -306,6 +306,7 @@ func FuzzAnswers(f *testing.F) {
 		if got, err := parseFetch(b, nil); err != nil && len(got.set) > 0 {
 			t.Fatal("a malformed answer gives records")
 		}
-		_ = parseProduce(b, make(map[int32]int16))
+		_ = (&produced{codes: make(map[int32]int16)}).parse(b)
+		_ = new(answerToJoin).parse(&decoding{b: b})
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 	"go.uber.org/zap"
 
+	"github.com/clickagg/clickagg/internal/secure"
 	"github.com/clickagg/clickagg/internal/stream"
 )
 
@@ -48,20 +49,24 @@ func (l *Log) retry(ctx context.Context, step string, f func(context.Context) er
 	ctx, cancel := l.within(ctx)
 	defer cancel()
 	var b backoff
+	var last error // that says more than that time was up
 	for {
 		err := l.attempt(ctx, f)
 		if err == nil {
 			return nil
 		}
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			last = err
+		}
 		if ctx.Err() != nil {
-			return l.ended(ctx, step, err)
+			return l.ended(ctx, step, last)
 		}
 		if !transient(err) {
 			return fmt.Errorf("%s: %w", step, err)
 		}
 		l.complain(b.attempt, step, err)
 		if !b.wait(ctx) {
-			return l.ended(ctx, step, err)
+			return l.ended(ctx, step, last)
 		}
 	}
 }
@@ -69,7 +74,7 @@ func (l *Log) retry(ctx context.Context, step string, f func(context.Context) er
 func (l *Log) attempt(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.RequestTimeout)
 	defer cancel()
-	return f(ctx)
+	return l.explain(f(ctx))
 }
 
 // within is a context that ends with ctx or with the log.
@@ -105,6 +110,9 @@ func asError(code int16) error {
 
 // transient tells whether trying again may help.
 func transient(err error) bool {
+	if secure.Refusal(err) != "" {
+		return false
+	}
 	if code, ok := errors.AsType[kafkago.Error](err); ok {
 		switch code {
 		case kafkago.Unknown, kafkago.InvalidMessage, kafkago.UnknownTopicOrPartition, kafkago.LeaderNotAvailable,

@@ -123,7 +123,7 @@ func (e *encoding) i32(v int32)      { e.b = binary.BigEndian.AppendUint32(e.b, 
 func (e *encoding) i64(v int64)      { e.b = binary.BigEndian.AppendUint64(e.b, uint64(v)) }
 func (e *encoding) raw(v []byte)     { e.b = append(e.b, v...) }
 func (e *encoding) tags()            { e.b = append(e.b, 0) }
-func (e *encoding) size(n int)       { e.b = binary.AppendUvarint(e.b, uint64(n)+1) } // of a compact array or string
+func (e *encoding) size(n int)       { e.b = binary.AppendUvarint(e.b, uint64(n+1)) } // of a compact array or string; -1 is null
 func (e *encoding) compact(s string) { e.size(len(s)); e.b = append(e.b, s...) }
 
 func (e *encoding) str(s string) {
@@ -215,12 +215,17 @@ func (d *decoding) count() int64 {
 
 func (d *decoding) compact() string { return d.text(d.size()) }
 
-func (d *decoding) tags() {
+func (d *decoding) tags() { d.tagged(func(uint64, *decoding) {}) }
+
+// tagged calls f with each tagged field.
+func (d *decoding) tagged(f func(tag uint64, field *decoding)) {
 	for range d.uvarint() {
-		d.uvarint()
-		d.take(int64(d.uvarint()))
+		tag := d.uvarint()
+		field := decoding{b: d.take(int64(d.uvarint()))}
 		if d.bad {
 			return
 		}
+		f(tag, &field)
+		d.bad = d.bad || field.bad
 	}
 }

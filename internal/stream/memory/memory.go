@@ -30,6 +30,16 @@ type topic struct {
 	id         click.TopicID
 	start      []int64
 	partitions [][]click.Record
+	epochs     [][]int32 // of the leaders that wrote the records
+	leaders    []int32   // epochs of the present leaders
+}
+
+// before is the epoch of the leader that wrote the record before an offset.
+func (t *topic) before(partition int32, offset int64) int32 {
+	if e := t.epochs[partition]; offset > 0 && offset <= int64(len(e)) {
+		return e[offset-1]
+	}
+	return stream.NoEpoch
 }
 
 var _ stream.Log = (*Log)(nil)
@@ -42,7 +52,10 @@ func (l *Log) Create(name string, partitions int) {
 		l.topics, l.positions = map[string]*topic{}, map[string]stream.Position{}
 	}
 	l.made++
-	t := &topic{start: make([]int64, partitions), partitions: make([][]click.Record, partitions)}
+	t := &topic{
+		start: make([]int64, partitions), partitions: make([][]click.Record, partitions),
+		epochs: make([][]int32, partitions), leaders: make([]int32, partitions),
+	}
 	t.id[0], t.id[1] = byte(l.made>>8), byte(l.made)
 	l.topics[name] = t
 }
@@ -52,6 +65,16 @@ func (l *Log) Cut(name string, partition int32, before int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.topics[name].start[partition] = before
+}
+
+// Elect makes another leader of a partition, who does not have the records from an
+// offset on, as an unclean election does.
+func (l *Log) Elect(name string, partition int32, from int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.topics[name]
+	t.partitions[partition], t.epochs[partition] = t.partitions[partition][:from:from], t.epochs[partition][:from:from]
+	t.leaders[partition]++
 }
 
 // Records returns what a partition holds, deleted records too.
@@ -95,10 +118,14 @@ func (l *Log) Bounds(_ context.Context, name string, partition int32) (start, en
 func (l *Log) Open(_ context.Context, name string, partition int32, at stream.Place) (stream.Reader, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, err := l.find(name); err != nil {
+	t, err := l.find(name)
+	if err != nil {
 		return nil, err
 	}
-	return &reader{log: l, topic: name, partition: partition, next: at.Offset}, nil
+	if at.Topic != (click.TopicID{}) && at.Topic != t.id {
+		return nil, fmt.Errorf("%s: %w: it is another topic now", name, stream.ErrOutOfRange)
+	}
+	return &reader{log: l, topic: name, partition: partition, next: at.Offset, epoch: at.Epoch}, nil
 }
 
 // Append implements stream.Log.
@@ -132,6 +159,7 @@ func (l *Log) Append(ctx context.Context, name string, messages []stream.Message
 			Offset: int64(len(t.partitions[p])), Append: time.Now().UnixMilli(),
 			Key: slices.Clone(m.Key), Value: slices.Clone(m.Value), Headers: click.MakeHeaders(headers),
 		})
+		t.epochs[p] = append(t.epochs[p], t.leaders[p])
 	}
 	if l.changed != nil {
 		close(l.changed)
@@ -176,6 +204,7 @@ type reader struct {
 	topic     string
 	partition int32
 	next      int64
+	epoch     int32 // of the leader that wrote the record before next
 	batch     stream.Batch
 }
 
@@ -212,9 +241,13 @@ func (r *reader) take(asked time.Time) (<-chan struct{}, error) {
 	if r.next < t.start[r.partition] || r.next > int64(len(log)) {
 		return nil, fmt.Errorf("%s/%d: %w: %d", r.topic, r.partition, stream.ErrOutOfRange, r.next)
 	}
+	if e := t.before(r.partition, r.next); r.epoch != stream.NoEpoch && e != r.epoch {
+		return nil, fmt.Errorf("%s/%d: %w: %d: what was before it was written anew", r.topic, r.partition, stream.ErrOutOfRange, r.next)
+	}
 	records := slices.Clone(log[r.next:])
 	r.next = int64(len(log))
-	r.batch = stream.Batch{Records: records, Next: r.next, End: r.next, Asked: asked}
+	r.epoch = t.before(r.partition, r.next)
+	r.batch = stream.Batch{Records: records, Next: r.next, End: r.next, Epoch: r.epoch, Asked: asked}
 	if l.changed == nil {
 		l.changed = make(chan struct{})
 	}

@@ -204,6 +204,9 @@ func anew(t *testing.T, s *suite) {
 			t.Fatalf("a reader of the topic that was gives %+v, %v", b, err)
 		}
 	}
+	if r, err := s.log.Open(ctx, topic, 0, stream.Place{Offset: 5, Epoch: stream.NoEpoch, Topic: before.ID}); !errors.Is(err, stream.ErrOutOfRange) {
+		t.Errorf("a place in the topic that was: %v, %v", r, err)
+	}
 	if got := read(t, s.open(t, topic, 0, 0), 0, 20); string(got[0].Value) != "value 0" {
 		t.Errorf("the new topic begins with %q", got[0].Value)
 	}
