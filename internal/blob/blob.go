@@ -8,6 +8,14 @@ import (
 // ErrNotFound: there is no blob of that name.
 var ErrNotFound = errors.New("no such blob")
 
+// ErrUnavailable: the store did not answer, or refused to. Whether there is such a
+// blob, and a whole one, is not known: to go on as if there were none would be wrong.
+var ErrUnavailable = errors.New("blob store unavailable")
+
+// MaxBytes is the largest blob. More is no snapshot but damage, and must not be
+// taken into memory.
+const MaxBytes = 4 << 30
+
 // Store keeps blobs. It is safe for concurrent use. Names are slash-separated
 // words of letters, digits, dots, dashes and underscores.
 type Store interface {

@@ -135,7 +135,7 @@ func TestHugeFileIsNotTakenIntoMemory(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(file, maxBytes+1); err != nil {
+	if err := os.Truncate(file, MaxBytes+1); err != nil {
 		t.Skipf("needs a file system with sparse files: %v", err)
 	}
 	if _, err := d.Get(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "over the limit") {

@@ -10,11 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
-
-// maxBytes is the largest blob. More is no snapshot but a damaged directory, and
-// must not be taken into memory.
-const maxBytes = 4 << 30
 
 // A blob's file has its name with slash replaced, so that the directory is flat:
 // one fsync makes a name durable, and "a" and "a/b" do not clash. Neither of the
@@ -24,8 +21,9 @@ const (
 	unborn = "~" // begins a file that is still being written
 )
 
-// Dir is a [Store] in a directory of a file system. One process at a time may
-// use the directory.
+// Dir is a [Store] in a directory of a file system. Several processes may use the
+// directory at once, also of several machines if their file system shares locks,
+// as NFS does; all of them must be the same user.
 type Dir struct {
 	path string
 	// fill writes a new file's bytes and makes them durable; tests let it fail.
@@ -33,7 +31,7 @@ type Dir struct {
 }
 
 // OpenDir opens a directory of blobs, making it if it is not there, and removes
-// what a crash left half written.
+// what a crash left half written. What another process writes now is left alone.
 func OpenDir(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("open blobs: %w", err)
@@ -58,11 +56,25 @@ func (d *Dir) removeUnborn() error {
 		if !strings.HasPrefix(e.Name(), unborn) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(d.path, e.Name())); err != nil {
+		if err := removeDead(filepath.Join(d.path, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+// removeDead removes a half written file whose writer has died: a living one has
+// locked it.
+func removeDead(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		return nil
+	}
+	return os.Remove(file)
 }
 
 // Put implements [Store]. After an error the blob is the old one, unless the
@@ -72,8 +84,8 @@ func (d *Dir) Put(ctx context.Context, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if int64(len(data)) > maxBytes {
-		return fmt.Errorf("put blob %s: %d bytes are over the limit of %d", name, len(data), int64(maxBytes))
+	if int64(len(data)) > MaxBytes {
+		return fmt.Errorf("put blob %s: %d bytes are over the limit of %d", name, len(data), int64(MaxBytes))
 	}
 	if err := d.replace(file, data); err != nil {
 		return fmt.Errorf("put blob %s: %w", name, err)
@@ -84,18 +96,40 @@ func (d *Dir) Put(ctx context.Context, name string, data []byte) error {
 // replace writes beside the file and renames: a crash leaves the old bytes or
 // the new. The order of the two fsyncs is what makes it so.
 func (d *Dir) replace(file string, data []byte) error {
-	f, err := os.CreateTemp(d.path, unborn+"*")
+	f, err := d.create()
 	if err != nil {
 		return err
 	}
-	err = errors.Join(d.fill(f, data), f.Close())
+	// Closing ends the lock, and by then nobody must take the file for a dead one's.
+	err = d.fill(f, data)
 	if err == nil {
 		err = os.Rename(f.Name(), file)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+		return errors.Join(err, os.Remove(f.Name()), f.Close())
 	}
-	return syncDir(d.path)
+	return errors.Join(f.Close(), syncDir(d.path))
+}
+
+// create makes a file to be filled, and locks it for as long as it is open. A file
+// system without locks cannot tell the dead from the living: then all half written
+// files stay.
+func (d *Dir) create() (*os.File, error) {
+	for {
+		f, err := os.CreateTemp(d.path, unborn+"*")
+		if err != nil {
+			return nil, err
+		}
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		st, err := f.Stat()
+		if err == nil && st.Sys().(*syscall.Stat_t).Nlink > 0 {
+			return f, nil
+		}
+		// Before it was locked, somebody took it for a dead one's and removed it.
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // Get implements [Store].
@@ -128,8 +162,8 @@ func readFile(file string) ([]byte, error) {
 	if !st.Mode().IsRegular() {
 		return nil, errors.New("it is not a regular file")
 	}
-	if st.Size() > maxBytes {
-		return nil, fmt.Errorf("%d bytes are over the limit of %d", st.Size(), int64(maxBytes))
+	if st.Size() > MaxBytes {
+		return nil, fmt.Errorf("%d bytes are over the limit of %d", st.Size(), int64(MaxBytes))
 	}
 	data := make([]byte, st.Size())
 	_, err = io.ReadFull(f, data)

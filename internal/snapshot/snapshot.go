@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/clickagg/clickagg/internal/blob"
+	"github.com/clickagg/clickagg/internal/stream"
 )
 
 // Keeper keeps the snapshots of one state machine: one shard or one reducer.
@@ -30,44 +32,50 @@ func NewKeeper(store blob.Store, cluster, name string) *Keeper {
 
 const (
 	magic   = "clickagg snapshot\n"
-	version = 1
+	version = 2
 	suffix  = ".snap"
 )
 
-// Seal wraps a state's bytes with what proves them whole and ours. The state is
-// what fill appends.
-func (k *Keeper) Seal(position int64, fill func([]byte) []byte) []byte {
+// Seal wraps a state's bytes with what proves them whole and ours, and with the
+// place in the log they belong to. The state is what fill appends.
+func (k *Keeper) Seal(at stream.Place, fill func([]byte) []byte) []byte {
 	b := append([]byte(magic), version)
 	b = binary.AppendUvarint(b, uint64(len(k.identity)))
 	b = append(b, k.identity...)
-	b = binary.BigEndian.AppendUint64(b, uint64(position))
-	b = fill(b)
+	b = binary.BigEndian.AppendUint64(b, uint64(at.Offset))
+	b = binary.BigEndian.AppendUint32(b, uint32(at.Epoch))
+	b = fill(append(b, at.Topic[:]...))
 	return binary.BigEndian.AppendUint64(b, xxh3.Hash(b))
 }
 
+// placeBytes is what the place takes: offset, epoch and the topic's id.
+const placeBytes = 8 + 4 + 16
+
 // open returns the state inside a sealed snapshot.
-func (k *Keeper) open(b []byte) (position int64, state []byte, err error) {
-	if len(b) < len(magic)+1+8+8 || string(b[:len(magic)]) != magic {
-		return 0, nil, fmt.Errorf("not a snapshot")
+func (k *Keeper) open(b []byte) (at stream.Place, state []byte, err error) {
+	if len(b) < len(magic)+1+placeBytes+8 || string(b[:len(magic)]) != magic {
+		return at, nil, fmt.Errorf("not a snapshot")
 	}
 	body, sum := b[:len(b)-8], binary.BigEndian.Uint64(b[len(b)-8:])
 	if xxh3.Hash(body) != sum {
-		return 0, nil, fmt.Errorf("damaged: the checksum does not match")
+		return at, nil, fmt.Errorf("damaged: the checksum does not match")
 	}
 	body = body[len(magic):]
 	if body[0] != version {
-		return 0, nil, fmt.Errorf("format version %d, this program reads %d", body[0], version)
+		return at, nil, fmt.Errorf("format version %d, this program reads %d", body[0], version)
 	}
 	n, w := binary.Uvarint(body[1:])
 	rest := body[1+max(w, 0):]
-	if w <= 0 || n > uint64(len(rest)) || len(rest)-int(n) < 8 {
-		return 0, nil, fmt.Errorf("damaged header")
+	if w <= 0 || n > uint64(len(rest)) || len(rest)-int(n) < placeBytes {
+		return at, nil, fmt.Errorf("damaged header")
 	}
 	if id := string(rest[:n]); id != k.identity {
-		return 0, nil, fmt.Errorf("belongs to %q, not to %q", id, k.identity)
+		return at, nil, fmt.Errorf("belongs to %q, not to %q", id, k.identity)
 	}
 	rest = rest[n:]
-	return int64(binary.BigEndian.Uint64(rest)), rest[8:], nil
+	at.Offset, at.Epoch = int64(binary.BigEndian.Uint64(rest)), int32(binary.BigEndian.Uint32(rest[8:]))
+	copy(at.Topic[:], rest[12:])
+	return at, rest[placeBytes:], nil
 }
 
 // Save keeps a sealed snapshot and removes all but the newest [Kept].
@@ -96,12 +104,13 @@ func (k *Keeper) Save(ctx context.Context, position int64, sealed []byte) error 
 }
 
 // Newest hands the newest whole snapshot's state to restore, and older ones as
-// long as restore returns an error. It returns the position of the one taken,
-// or false when none was. Skipped tells, for the log, which were passed over and why.
-func (k *Keeper) Newest(ctx context.Context, restore func(state []byte) error) (position int64, found bool, skipped []error, err error) {
+// long as restore returns an error. It returns the place of the one taken in the
+// log, or false when none was. Skipped tells, for the log, which were passed over and why.
+// A store that is unavailable is an error, and no reason to pass over a snapshot.
+func (k *Keeper) Newest(ctx context.Context, restore func(state []byte) error) (at stream.Place, found bool, skipped []error, err error) {
 	names, err := k.store.List(ctx, k.prefix)
 	if err != nil {
-		return 0, false, nil, fmt.Errorf("snapshot: list: %w", err)
+		return stream.Place{}, false, nil, fmt.Errorf("snapshot: list: %w", err)
 	}
 	for i := len(names) - 1; i >= 0; i-- {
 		if _, ok := k.position(names[i]); !ok {
@@ -110,19 +119,23 @@ func (k *Keeper) Newest(ctx context.Context, restore func(state []byte) error) (
 		b, err := k.store.Get(ctx, names[i])
 		if err == nil {
 			var state []byte
-			if position, state, err = k.open(b); err == nil {
+			if at, state, err = k.open(b); err == nil {
 				err = restore(state)
 			}
 		}
 		if err == nil {
-			return position, true, skipped, nil
+			return at, true, skipped, nil
 		}
 		if ctx.Err() != nil {
-			return 0, false, skipped, fmt.Errorf("snapshot: %w", ctx.Err())
+			return stream.Place{}, false, skipped, fmt.Errorf("snapshot: %w", ctx.Err())
+		}
+		// What cannot be read now may be whole: to pass over it would cost the whole log.
+		if errors.Is(err, blob.ErrUnavailable) {
+			return stream.Place{}, false, skipped, fmt.Errorf("snapshot: %w", err)
 		}
 		skipped = append(skipped, fmt.Errorf("snapshot %s: %w", names[i], err))
 	}
-	return 0, false, skipped, nil
+	return stream.Place{}, false, skipped, nil
 }
 
 func (k *Keeper) name(position int64) string {

@@ -2,11 +2,14 @@ package snapshot
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"testing"
 
 	"github.com/clickagg/clickagg/internal/blob"
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/stream"
 )
 
 func open(t *testing.T) blob.Store {
@@ -18,9 +21,14 @@ func open(t *testing.T) blob.Store {
 	return d
 }
 
+// place is where a snapshot in these tests belongs.
+func place(offset int64) stream.Place {
+	return stream.Place{Offset: offset, Epoch: int32(offset % 7), Topic: click.TopicID{1, 2, 15: 9}}
+}
+
 func save(t *testing.T, k *Keeper, position int64, state string) {
 	t.Helper()
-	if err := k.Save(t.Context(), position, k.Seal(position, func(b []byte) []byte { return append(b, state...) })); err != nil {
+	if err := k.Save(t.Context(), position, k.Seal(place(position), func(b []byte) []byte { return append(b, state...) })); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -28,14 +36,17 @@ func save(t *testing.T, k *Keeper, position int64, state string) {
 // newest returns the state that is found, and how many were passed over.
 func newest(t *testing.T, k *Keeper) (state string, position int64, skipped int) {
 	t.Helper()
-	position, found, passed, err := k.Newest(t.Context(), func(b []byte) error { state = string(b); return nil })
+	at, found, passed, err := k.Newest(t.Context(), func(b []byte) error { state = string(b); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !found {
 		return "", -1, len(passed)
 	}
-	return state, position, len(passed)
+	if at != place(at.Offset) {
+		t.Errorf("kept at %+v, found at %+v", place(at.Offset), at)
+	}
+	return state, at.Offset, len(passed)
 }
 
 func TestNewestOfSeveral(t *testing.T) {
@@ -54,6 +65,22 @@ func TestNewestOfSeveral(t *testing.T) {
 	}
 	if state, at, skipped := newest(t, k); state != "state" || at != 1000 || skipped != 0 {
 		t.Errorf("newest: %q at %d, %d passed over", state, at, skipped)
+	}
+}
+
+// away is a store that lists and does not answer otherwise.
+type away struct{ blob.Store }
+
+func (away) Get(context.Context, string) ([]byte, error) { return nil, blob.ErrUnavailable }
+
+// A store that is away for a moment has not lost its snapshots.
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	save(t, NewKeeper(store, "c1", "aggregator/3"), 5, "state")
+	_, found, _, err := NewKeeper(away{store}, "c1", "aggregator/3").Newest(t.Context(), func([]byte) error { return nil })
+	if found || !errors.Is(err, blob.ErrUnavailable) {
+		t.Errorf("found %v, %v", found, err)
 	}
 }
 
@@ -111,7 +138,7 @@ func TestRefused(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || !found || at != 1 || len(skipped) != 1 || !slices.Equal(tried, []string{"bad", "good"}) {
-		t.Errorf("at %d, found %v, passed over %v, tried %v, %v", at, found, skipped, tried, err)
+	if err != nil || !found || at != place(1) || len(skipped) != 1 || !slices.Equal(tried, []string{"bad", "good"}) {
+		t.Errorf("at %v, found %v, passed over %v, tried %v, %v", at, found, skipped, tried, err)
 	}
 }
