@@ -41,20 +41,27 @@ type Cell struct {
 }
 
 // Store keeps results and answers from them. It is safe for concurrent use.
-// Only windows of one size are kept in one Store.
+// Only windows of one size are kept in one Store. Windows and watermarks are
+// times of the years 0 to 9999, ads and filters are UTF-8 and a filter is not
+// empty; a store may refuse others with ErrInvalid. Ranges may reach further.
 type Store interface {
 	// Apply stores a batch, durably when it returns nil. For each (ad, window,
 	// filter) and each (window, filter) the greatest version wins; an equal
 	// version has equal content, and storing it again changes nothing. The marks
 	// are visible no sooner than the results of the same batch. After an error
-	// any part may have been stored; applying the batch again is safe.
+	// any part may have been stored; applying the batch again is safe. What was
+	// stored never gives way to an older version, so that to a reader counts of
+	// one row only get newer.
 	Apply(ctx context.Context, b *Batch) error
 	// Count returns the cells of one ad in the windows that start in [from, to),
 	// in ascending order of time. Windows without a click have no cell.
 	Count(ctx context.Context, filter string, ad []byte, from, to int64) ([]Cell, error)
 	// Scan calls f for every cell with a positive count of the windows that start in [from, to),
 	// ordered by window, then by the ad's bytes, until f returns an error, which it
-	// returns. The cells are of one moment: what is applied during the scan is not seen.
+	// returns. Every cell is whole, of one version, and at least as new as when the
+	// scan began. The embedded store's cells are of one moment: what is applied
+	// during the scan is not seen. A cluster's are not: a scan may see one row
+	// of a batch and not the other.
 	Scan(ctx context.Context, filter string, from, to int64, f func(*Cell) error) error
 	// Rankings returns the ranked lists of the windows that start in [from, to), in
 	// ascending order of time.

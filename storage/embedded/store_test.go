@@ -30,9 +30,16 @@ func open(t testing.TB, dir string, opts embedded.Options) *embedded.Store {
 	return s
 }
 
+// contract holds the store to every promise of [storage.Store], and to those of
+// one that answers from one moment.
+func contract(t *testing.T, open storagetest.Open) {
+	storagetest.Run(t, open)
+	storagetest.RunMoment(t, open)
+}
+
 func TestContract(t *testing.T) {
 	t.Parallel()
-	storagetest.Run(t, func(t *testing.T) (storage.Store, func() storage.Store) {
+	contract(t, func(t *testing.T) (storage.Store, func() storage.Store) {
 		dir := t.TempDir()
 		s := open(t, dir, embedded.Options{})
 		return s, func() storage.Store {
@@ -49,7 +56,7 @@ func TestContract(t *testing.T) {
 // a copy of the files as they are when Apply has returned.
 func TestContractAfterCrash(t *testing.T) {
 	t.Parallel()
-	storagetest.Run(t, func(t *testing.T) (storage.Store, func() storage.Store) {
+	contract(t, func(t *testing.T) (storage.Store, func() storage.Store) {
 		dir := t.TempDir()
 		return open(t, dir, embedded.Options{}), func() storage.Store {
 			dir = clone(t, dir)
@@ -61,7 +68,7 @@ func TestContractAfterCrash(t *testing.T) {
 // TestContractWithLittleMemory makes the engine flush and compact all the time.
 func TestContractWithLittleMemory(t *testing.T) {
 	t.Parallel()
-	storagetest.Run(t, func(t *testing.T) (storage.Store, func() storage.Store) {
+	contract(t, func(t *testing.T) (storage.Store, func() storage.Store) {
 		dir, opts := t.TempDir(), embedded.Options{CacheBytes: 64 << 10, MemTableBytes: 16 << 10}
 		s := open(t, dir, opts)
 		return s, func() storage.Store {

@@ -53,21 +53,27 @@ func testMarkCounts(_ *testing.T, f *fixture) {
 
 // testReaders reads while batches are applied. Batch v sets both ads to v and
 // then says that all is complete until v: a reader must never see a mark without
-// the rows, one row without the other, or a count that falls.
-func testReaders(t *testing.T, f *fixture) {
+// the rows, or a count that falls.
+func testReaders(t *testing.T, f *fixture) { readers(t, f, false) }
+
+// testReadersMoment reads as testReaders does, and must never see one row without
+// the other either.
+func testReadersMoment(t *testing.T, f *fixture) { readers(t, f, true) }
+
+func readers(t *testing.T, f *fixture, moment bool) {
 	const batches = 60
 	var readers sync.WaitGroup
 	done := make(chan struct{})
 	for range 3 {
 		readers.Go(func() {
-			seen := int64(0)
+			var seen progress
 			for {
 				select {
 				case <-done:
 					return
 				default:
 				}
-				seen = readOnce(t, f.store, seen)
+				seen.read(t, f.store, moment)
 			}
 		})
 	}
@@ -79,28 +85,58 @@ func testReaders(t *testing.T, f *fixture) {
 	}
 	close(done)
 	readers.Wait()
-	if got := readOnce(t, f.store, batches); got != batches {
-		t.Errorf("%d of %d", got, batches)
+	end := progress{complete: batches, count: batches, scan: batches}
+	end.read(t, f.store, moment)
+	if end != (progress{batches, batches, batches}) {
+		t.Errorf("in the end %+v, want %d", end, batches)
 	}
 }
 
-func readOnce(t *testing.T, s storage.Store, seen int64) int64 {
+// progress is the least that each way to ask must answer from now on.
+type progress struct{ complete, count, scan int64 }
+
+// read asks in every way. The ways may be answered from different places: one
+// binds the others by what it says is complete, or when all answers are of one moment.
+func (p *progress) read(t *testing.T, s storage.Store, moment bool) {
 	complete, err := s.CompleteUntil(t.Context())
-	if err != nil {
-		t.Errorf("complete until: %v", err)
+	if err != nil || p.complete > 0 && complete < p.complete {
+		t.Errorf("complete until %d after %d, %v", complete, p.complete, err)
 	}
-	seen = max(seen, complete)
+	p.complete = max(p.complete, complete)
+	p.count, p.scan = max(p.count, p.complete), max(p.scan, p.complete)
+
 	cells, err := s.Count(t.Context(), click.FilterAll, []byte("b"), 0, size)
-	if err != nil || seen > 0 && (len(cells) != 1 || cells[0].Count < seen) {
-		t.Errorf("complete until %d, yet the cells are %+v, %v", seen, cells, err)
+	if err != nil || p.count > 0 && (len(cells) != 1 || cells[0].Count < p.count || cells[0].Version != cells[0].Count) {
+		t.Errorf("after %+v the cells are %+v, %v", *p, cells, err)
 	}
 	if len(cells) == 1 {
-		seen = max(seen, cells[0].Count)
+		p.count = cells[0].Count
 	}
+	if moment {
+		p.scan = max(p.scan, p.count)
+	}
+	p.readScan(t, s, moment)
+	if moment {
+		p.count = max(p.count, p.scan)
+	}
+}
+
+func (p *progress) readScan(t *testing.T, s storage.Store, moment bool) {
 	var counts []int64
-	err = s.Scan(t.Context(), click.FilterAll, 0, size, func(c *storage.Cell) error { counts = append(counts, c.Count); return nil })
-	if err != nil || seen > 0 && (len(counts) != 2 || counts[0] != counts[1] || counts[0] < seen) {
-		t.Errorf("at %d, a scan found %v, %v", seen, counts, err)
+	err := s.Scan(t.Context(), click.FilterAll, 0, size, func(c *storage.Cell) error {
+		if c.Version != c.Count {
+			t.Errorf("a cell of two versions: %+v", c)
+		}
+		counts = append(counts, c.Count)
+		return nil
+	})
+	if err != nil || p.scan > 0 && (len(counts) != 2 || min(counts[0], counts[1]) < p.scan) {
+		t.Errorf("after %+v a scan found %v, %v", *p, counts, err)
 	}
-	return seen
+	if len(counts) == 2 {
+		p.scan = min(counts[0], counts[1])
+	}
+	if moment && len(counts) == 2 && counts[0] != counts[1] {
+		t.Errorf("a scan found %v of one batch", counts)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -139,7 +140,7 @@ func testOrder(_ *testing.T, f *fixture) {
 func history(rng *rand.Rand, filter string) (b storage.Batch) {
 	for version := range int64(8) {
 		for start := int64(-2 * size); start <= 2*size; start += size {
-			for _, ad := range []string{"a", "b", "b\x00", "\xff"} {
+			for _, ad := range []string{"a", "b", "b\x00", "\uffff"} {
 				r := result(ad, start, int64(rng.IntN(3)), version+1)
 				r.Filter, r.Revision, r.State = filter, 1+rng.Int64N(3), click.Provisional+click.State(rng.IntN(3))
 				b.Results = append(b.Results, r)
@@ -162,16 +163,22 @@ func take[T any](rng *rand.Rand, from *[]T) []T {
 	return part
 }
 
+// The years whose windows every store keeps.
+const (
+	yearZero = -62_167_219_200_000
+	yearEnd  = 253_402_300_800_000 // of 9999
+)
+
 func testBytes(_ *testing.T, f *fixture) {
-	ads := []string{"a", "ab", "a\x00", "a\x00b", "a\xff", "aa", "日本", "é", "e\u0301", "\U0001f600", string(bytes.Repeat([]byte{0xff}, 128))}
-	for c := range 256 {
-		ads = append(ads, string([]byte{byte(c)}), string([]byte{byte(c), 0xff, 0}))
+	ads := []string{"a", "ab", "a\x00", "a\x00b", "a\uffff", "aa", "日本", "é", "e\u0301", "\U0001f600", strings.Repeat("\U0010ffff", 32)}
+	for c := range rune(256) {
+		ads = append(ads, string(c), string([]rune{c, 0xffff, 0}))
 	}
 	slices.Sort(ads)
 	ads = slices.Compact(ads)
 	m := newModel()
 	var b storage.Batch
-	for _, start := range []int64{math.MinInt64 / size * size, -size, 0, size, 1574553600000} {
+	for _, start := range []int64{yearZero, -size, 0, size, 1574553600000, yearEnd - size} {
 		for i, ad := range ads {
 			b.Results = append(b.Results, result(ad, start, int64(i+1), 1))
 		}
@@ -209,7 +216,7 @@ func testRanges(_ *testing.T, f *fixture) {
 
 func testFilters(_ *testing.T, f *fixture) {
 	m := newModel()
-	filters := []string{"", "0", "00", "000", "001", "de", "\xff", "日本", string(make([]byte, 200))}
+	filters := []string{"0", "00", "000", "001", "de", "\uffff", "日本", string(make([]byte, 200))}
 	var b storage.Batch
 	for i, filter := range filters {
 		r, l := result("a", int64(i)*size, int64(i+1), 1), list(int64(i)*size, 1)
@@ -258,7 +265,7 @@ func testScanMoment(_ *testing.T, f *fixture) {
 func testRankings(t *testing.T, f *fixture) {
 	long := make([]click.Row, 1000)
 	for i := range long {
-		long[i] = click.Row{Ad: fmt.Appendf(nil, "ad %d \x00\xff", i), Count: int64(2000-i) * 1_000_000_007}
+		long[i] = click.Row{Ad: fmt.Appendf(nil, "ad %d \x00\uffff", i), Count: int64(2000-i) * 1_000_000_007}
 	}
 	lists := []click.Ranking{list(-size, 3, long...), list(0, 1), list(size, 2, click.Row{Ad: []byte{}, Count: math.MaxInt64})}
 	lists[0].Clicks, lists[0].Ads, lists[0].Revision, lists[0].State = math.MaxInt64, 2_000_000, 7, click.Corrected

@@ -15,12 +15,9 @@ import (
 // same content again; what Apply stored before must be there.
 type Open func(t *testing.T) (store storage.Store, reopen func() storage.Store)
 
-// Run holds a backend to the promises of storage.Store.
+// Run holds a backend to the promises that every storage.Store keeps.
 func Run(t *testing.T, open Open) {
-	for _, c := range []struct {
-		name string
-		test func(*testing.T, *fixture)
-	}{
+	run(t, open, []promise{
 		{"an empty store answers", testEmpty},
 		{"an older version changes nothing in the same batch", testOlderInBatch},
 		{"an older version changes nothing in a later batch", testOlderLater},
@@ -32,14 +29,31 @@ func Run(t *testing.T, open Open) {
 		{"ranges are half open", testRanges},
 		{"filters are apart", testFilters},
 		{"a scan stops when told", testScanStops},
-		{"a scan is of one moment", testScanMoment},
 		{"ranked lists come back whole", testRankings},
 		{"complete until the least mark", testMarks},
 		{"marks are only as new as their counts", testMarkCounts},
-		{"readers see batches whole", testReaders},
+		{"readers see marks after rows, and counts only get newer", testReaders},
 		{"an impossible batch is refused", testInvalid},
 		{"a closed store refuses", testClosed},
-	} {
+	})
+}
+
+// RunMoment holds a backend to what it promises beyond that if its answers are of
+// one moment.
+func RunMoment(t *testing.T, open Open) {
+	run(t, open, []promise{
+		{"a scan is of one moment", testScanMoment},
+		{"readers see batches whole", testReadersMoment},
+	})
+}
+
+type promise struct {
+	name string
+	test func(*testing.T, *fixture)
+}
+
+func run(t *testing.T, open Open, promises []promise) {
+	for _, c := range promises {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			store, reopen := open(t)

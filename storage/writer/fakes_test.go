@@ -30,9 +30,13 @@ type world struct {
 	reads   []int // sizes of the next batches; 3 when used up
 	now     time.Time
 	renamed string // of the store; another name is another store
+	elected int32  // leaders that came anew
 	diary   []string
 	stop    context.CancelFunc
 	metrics *Metrics
+	views   []*View // what the writer last said of itself
+	closing func()  // called before it ends
+	logger  *zap.Logger
 
 	applied map[string]click.Result
 	lists   map[int64]click.Ranking
@@ -47,7 +51,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	return &world{
 		t: t, topic: stream.Topic{Name: topics.Results, ID: click.TopicID{1, 2}, Partitions: 3},
-		now: time.Unix(1_700_000_000, 0), metrics: NewMetrics(nil),
+		now: time.Unix(1_700_000_000, 0), metrics: NewMetrics(nil), logger: zap.NewNop(),
 		applied: map[string]click.Result{}, lists: map[int64]click.Ranking{},
 	}
 }
@@ -66,7 +70,7 @@ func (w *world) run(cfg Config) error {
 	ctx, stop := context.WithCancel(w.t.Context())
 	defer stop()
 	w.stop = stop
-	return New(w, w, cfg, clock{w}, w.metrics, zap.NewNop()).Results(ctx, mine)
+	return New(w, w, cfg, clock{w}, w.metrics, w.logger).Results(ctx, mine)
 }
 
 func (w *world) say(format string, args ...any) {
@@ -127,9 +131,24 @@ func (w *world) Commit(ctx context.Context, group, topic string, partition int32
 	return nil
 }
 
+// epochAt is the epoch of the leader that wrote the record before an offset: another
+// one every two records.
+func (w *world) epochAt(offset int64) int32 {
+	if offset == w.first {
+		return stream.NoEpoch
+	}
+	return int32(offset-w.first+1)/2 + w.elected
+}
+
 // Open implements stream.Log.
 func (w *world) Open(_ context.Context, _ string, _ int32, at stream.Place) (stream.Reader, error) {
 	w.say("open %d", at.Offset)
+	if at.Topic != w.topic.ID {
+		w.t.Errorf("opened whichever topic is there: %v", at)
+	}
+	if at.Epoch != w.epochAt(at.Offset) {
+		return nil, fmt.Errorf("%w: epoch %d at %d", stream.ErrOutOfRange, at.Epoch, at.Offset)
+	}
 	return &reader{w, at.Offset}, nil
 }
 
@@ -146,7 +165,7 @@ func (r *reader) Read(ctx context.Context, wait time.Duration) (*stream.Batch, e
 	if len(left) == 0 {
 		w.stop()
 		w.now = w.now.Add(wait)
-		return &stream.Batch{Next: r.next, End: end}, nil
+		return &stream.Batch{Next: r.next, End: end, Epoch: stream.NoEpoch}, nil
 	}
 	n := 3
 	if len(w.reads) > 0 {
@@ -155,11 +174,18 @@ func (r *reader) Read(ctx context.Context, wait time.Duration) (*stream.Batch, e
 	n = min(n, len(left))
 	w.now = w.now.Add(400 * time.Millisecond)
 	r.next += int64(n)
-	return &stream.Batch{Records: left[:n], Next: r.next, End: end}, nil
+	return &stream.Batch{Records: left[:n], Next: r.next, End: end, Epoch: w.epochAt(r.next)}, nil
 }
 
 // Close implements stream.Reader.
-func (r *reader) Close() error { r.w.say("close"); return nil }
+func (r *reader) Close() error {
+	r.w.say("close")
+	r.w.views = r.w.metrics.Partitions()
+	if r.w.closing != nil {
+		r.w.closing()
+	}
+	return nil
+}
 
 // Close belongs to both the log and the store; the writer closes neither.
 func (w *world) Close() error { w.t.Error("closed"); return nil }

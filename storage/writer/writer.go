@@ -28,6 +28,7 @@ type Config struct {
 const (
 	readWait  = 500 * time.Millisecond
 	stopWait  = 5 * time.Second // for the last commit
+	lookWait  = time.Second     // for the log's end while the store is away
 	firstWait = 100 * time.Millisecond
 	longWait  = 10 * time.Second // most between two tries of a store that is away
 )
@@ -51,7 +52,8 @@ func New(log stream.Log, store storage.Store, cfg Config, clock stream.Clock, me
 }
 
 // Results stores one partition of the results topic until ctx ends, which is no
-// error. An error means that the log is not what it must be.
+// error. It ends by itself with [stream.ErrNotOwner] when the partition has moved to
+// another process. Any other error means that the log is not what it must be.
 func (w *Writer) Results(ctx context.Context, partition int32) error {
 	return w.run(ctx, w.cfg.Topics.Results, partition, (*rows).result)
 }
@@ -67,6 +69,7 @@ type part struct {
 	topic  stream.Topic
 	number int32
 	add    func(*rows, *click.Record) error
+	epoch  int32 // of the leader that wrote the last record that was read
 	rows   rows
 	slot   *board.Slot[View]
 	view   View
@@ -75,7 +78,8 @@ type part struct {
 }
 
 func (w *Writer) run(ctx context.Context, topic string, number int32, add func(*rows, *click.Record) error) error {
-	p := &part{Writer: w, number: number, add: add, slot: w.metrics.board.Slot()}
+	p := &part{Writer: w, number: number, add: add, epoch: stream.NoEpoch, slot: w.metrics.board.Slot()}
+	defer p.slot.Drop()
 	err := p.consume(ctx, topic)
 	if ctx.Err() != nil && !errors.Is(err, errRecord) {
 		err = nil
@@ -93,9 +97,9 @@ func (p *part) consume(ctx context.Context, topic string) (err error) {
 	if err := p.begin(ctx); err != nil {
 		return err
 	}
-	in, err := p.log.Open(ctx, p.topic.Name, p.number, stream.At(p.view.Next))
+	in, err := p.log.Open(ctx, p.topic.Name, p.number, stream.Place{Offset: p.view.Next, Epoch: p.epoch, Topic: p.topic.ID})
 	if err != nil {
-		return fmt.Errorf("open: %w", err)
+		return p.lost("open", err)
 	}
 	defer func() { _ = in.Close() }()
 	for ctx.Err() == nil && err == nil {
@@ -120,14 +124,14 @@ func (p *part) begin(ctx context.Context) error {
 	}
 	next := start
 	if ok {
-		next = at.Offset
+		next, p.epoch = at.Offset, at.Epoch
 		topic, store, _ := strings.Cut(at.Metadata, "/")
 		switch {
 		case store != p.store.ID() && start == 0:
 			// The store is not the one that was written to: all results are still
 			// there, so it is filled again.
 			p.logger.Warn("the store is a new one; storing all results again", zap.String("topic", p.topic.Name), zap.Int32("partition", p.number))
-			next = 0
+			next, p.epoch = 0, stream.NoEpoch
 		case store != p.store.ID():
 			return fmt.Errorf("%w: the store is a new one, and results before offset %d are not in the log any more: "+
 				"bring back the store", stage.ErrLoss, start)
@@ -153,13 +157,13 @@ func (p *part) incarnation() string { return hex.EncodeToString(p.topic.ID[:]) }
 // step is one turn: read, store, and commit when it is due. In this order.
 func (p *part) step(ctx context.Context, in stream.Reader) error {
 	b, err := in.Read(ctx, readWait)
-	if errors.Is(err, stream.ErrOutOfRange) {
-		return fmt.Errorf("%w: offset %d: %w", stage.ErrLoss, p.view.Next, err)
-	}
 	if err != nil {
-		return fmt.Errorf("read: %w", err)
+		return p.lost("read", err)
 	}
 	p.view.End = b.End
+	if b.Epoch != stream.NoEpoch {
+		p.epoch = b.Epoch
+	}
 	for i := range b.Records {
 		r := &b.Records[i]
 		if err := p.add(&p.rows, r); err != nil {
@@ -174,8 +178,15 @@ func (p *part) step(ctx context.Context, in stream.Reader) error {
 	if err := p.apply(ctx, b.Next); err != nil {
 		return err
 	}
-	p.commit(ctx)
-	return nil
+	return p.commit(ctx)
+}
+
+// lost says that what is not in the log any more is a loss.
+func (p *part) lost(step string, err error) error {
+	if errors.Is(err, stream.ErrOutOfRange) {
+		return fmt.Errorf("%w: offset %d: %w", stage.ErrLoss, p.view.Next, err)
+	}
+	return fmt.Errorf("%s: %w", step, err)
 }
 
 // errRecord: a record of our own topic that we cannot read. Passing over it
@@ -197,17 +208,25 @@ func (p *part) apply(ctx context.Context, next int64) error {
 }
 
 // keepTrying applies the batch until the store takes it, ctx ends, or the store
-// says that it never will.
+// says that it never will. The log says it once, however long it takes.
 func (p *part) keepTrying(ctx context.Context) error {
+	began := p.clock.Now()
 	for wait := firstWait; ; wait = min(2*wait, longWait) {
 		err := p.store.Apply(ctx, &p.rows.Batch)
+		if err == nil && p.view.Fault != nil {
+			p.logger.Info("the store takes results again", zap.String("topic", p.topic.Name), zap.Int32("partition", p.number),
+				zap.Duration("after", p.clock.Now().Sub(began)))
+		}
 		if err == nil || errors.Is(err, storage.ErrInvalid) || ctx.Err() != nil {
 			return err
 		}
-		p.logger.Warn("the store does not take results; they wait in the log and are tried again",
-			zap.String("topic", p.topic.Name), zap.Int32("partition", p.number), zap.Duration("wait", wait), zap.Error(err))
+		if p.view.Fault == nil {
+			p.logger.Warn("the store does not take results; they wait in the log and are tried again until it does",
+				zap.String("topic", p.topic.Name), zap.Int32("partition", p.number), zap.Error(err))
+		}
 		p.view.Fault = err
 		p.view.Retries++
+		p.look(ctx)
 		p.publish()
 		if err := p.clock.Sleep(ctx, wait); err != nil {
 			return err
@@ -215,35 +234,52 @@ func (p *part) keepTrying(ctx context.Context) error {
 	}
 }
 
-// commit remembers how far everything is stored, when it is time.
-func (p *part) commit(ctx context.Context) {
-	if ctx.Err() != nil || p.clock.Now().Before(p.due) {
-		return
+// look finds the log's end while nothing is read, so that the lag that is shown
+// grows as the log does.
+func (p *part) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	defer cancel()
+	if _, end, err := p.log.Bounds(ctx, p.topic.Name, p.number); err == nil {
+		p.view.End = max(p.view.End, end)
 	}
-	p.remember(ctx)
+}
+
+// commit remembers how far everything is stored, when it is time.
+func (p *part) commit(ctx context.Context) error {
+	if ctx.Err() != nil || p.clock.Now().Before(p.due) {
+		return nil
+	}
+	err := p.remember(ctx)
 	p.due = p.clock.Now().Add(p.cfg.CommitInterval)
+	return err
 }
 
 // finish remembers the last of what is stored when the part ends.
 func (p *part) finish(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
 	defer cancel()
-	p.remember(ctx)
+	_ = p.remember(ctx) // who is not the owner any more has nothing to remember
 }
 
 // remember commits the position. Without it a restart stores some results again,
-// which changes nothing, so that a failure is no reason to stop.
-func (p *part) remember(ctx context.Context) {
+// which changes nothing, so that a failure is no reason to stop. That the partition
+// has moved to another process is, and the only error that is returned.
+func (p *part) remember(ctx context.Context) error {
 	if p.view.Next == p.kept {
-		return
+		return nil
 	}
-	at := stream.Position{Offset: p.view.Next, Metadata: p.incarnation() + "/" + p.store.ID()}
-	if err := p.log.Commit(ctx, p.cfg.Group, p.topic.Name, p.number, at); err != nil {
+	at := stream.Position{Offset: p.view.Next, Epoch: p.epoch, Metadata: p.incarnation() + "/" + p.store.ID()}
+	err := p.log.Commit(ctx, p.cfg.Group, p.topic.Name, p.number, at)
+	if errors.Is(err, stream.ErrNotOwner) {
+		return fmt.Errorf("commit: %w", err)
+	}
+	if err != nil {
 		p.logger.Warn("position not committed; it will be with the next",
 			zap.String("topic", p.topic.Name), zap.Int32("partition", p.number), zap.Error(err))
-		return
+		return nil
 	}
 	p.kept = at.Offset
+	return nil
 }
 
 func (p *part) publish() {

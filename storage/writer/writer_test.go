@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/stage"
@@ -43,7 +44,7 @@ func TestStoresThenCommits(t *testing.T) {
 	if len(w.applied) != 7 || w.at.Metadata == "" {
 		t.Errorf("%d rows, position %+v", len(w.applied), w.at)
 	}
-	v := w.metrics.Partitions()[0]
+	v := w.views[0]
 	if v.Next != 17 || v.End != 17 || v.Rows != 7 || v.Topic != topics.Results || v.Partition != mine || v.Fault != nil {
 		t.Errorf("%+v", v)
 	}
@@ -90,6 +91,43 @@ func TestACrashBeforeTheCommitRepeatsTheSame(t *testing.T) {
 	}
 }
 
+// A writer whose partition has moved ends and says so, not in the log but to who
+// started it.
+func TestEndsWhenThePartitionHasMoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.result("a", 0, 1, 1)
+	w.commitErr = fmt.Errorf("not yours: %w", stream.ErrNotOwner)
+	lines, seen := observer.New(zap.InfoLevel)
+	w.logger = zap.New(lines)
+	if err := w.run(w.config()); !errors.Is(err, stream.ErrNotOwner) || seen.Len() > 0 {
+		t.Errorf("%v; the log says %v", err, seen.All())
+	}
+	// Case: told to stop, it has nothing more to remember.
+	w = newWorld(t)
+	w.result("a", 0, 1, 1)
+	w.commitErr, w.logger = fmt.Errorf("not yours: %w", stream.ErrNotOwner), zap.New(lines)
+	w.refuse = func() (error, bool) { w.stop(); return nil, true }
+	if err := w.run(w.config()); err != nil || seen.Len() > 0 {
+		t.Errorf("%v; the log says %v", err, seen.All())
+	}
+}
+
+// A log whose records were written anew by another leader is a loss.
+func TestAnotherLeadersRecordsAreALoss(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.result("a", 0, 1, 1)
+	w.result("a", 0, 2, 2)
+	if err := w.run(w.config()); err != nil {
+		t.Fatal(err)
+	}
+	w.elected++
+	if err := w.run(w.config()); !errors.Is(err, stage.ErrLoss) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestWaitsForAStoreThatIsAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -102,10 +140,14 @@ func TestWaitsForAStoreThatIsAway(t *testing.T) {
 		return nil, true
 	}
 	w.slept = func(time.Duration) {
-		if v := w.metrics.Partitions()[0]; !errors.Is(v.Fault, storage.ErrUnavailable) || v.Next != 0 {
+		// The lag grows while nothing is read.
+		if v := w.metrics.Partitions()[0]; !errors.Is(v.Fault, storage.ErrUnavailable) || v.Next != 0 || v.End != int64(tries) {
 			t.Errorf("while the store is away: %+v", v)
 		}
+		w.result("b", 0, 1, int64(tries)+1)
 	}
+	lines, seen := observer.New(zap.InfoLevel)
+	w.logger = zap.New(lines)
 	if err := w.run(w.config()); err != nil {
 		t.Fatal(err)
 	}
@@ -113,8 +155,11 @@ func TestWaitsForAStoreThatIsAway(t *testing.T) {
 	for _, wait := range []string{"100ms", "200ms", "400ms", "800ms", "1.6s", "3.2s", "6.4s", "10s", "10s"} {
 		want = append(want, "refuse", "sleep "+wait)
 	}
-	wantDiary(t, w, append(want, "apply", "commit 1", "close")...)
-	if v := w.metrics.Partitions()[0]; v.Fault != nil || v.Retries != 9 {
+	wantDiary(t, w, append(want, "apply", "commit 1", "apply", "apply", "apply", "commit 10", "close")...)
+	if said := seen.All(); len(said) != 2 || said[0].Level != zap.WarnLevel || said[1].Message != "the store takes results again" {
+		t.Errorf("the log says %v", said)
+	}
+	if v := w.views[0]; v.Fault != nil || v.Retries != 9 {
 		t.Errorf("afterwards: %+v", v)
 	}
 }
@@ -350,16 +395,18 @@ func TestMetrics(t *testing.T) {
 	w := newWorld(t)
 	w.metrics = NewMetrics(reg)
 	w.result("a", 0, 1, 1)
+	got := map[string]float64{}
+	w.closing = func() {
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			got[f.GetName()] = f.GetMetric()[0].GetCounter().GetValue() + f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
 	if err := w.run(w.config()); err != nil {
 		t.Fatal(err)
-	}
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, f := range families {
-		got[f.GetName()] = f.GetMetric()[0].GetCounter().GetValue() + f.GetMetric()[0].GetGauge().GetValue()
 	}
 	want := map[string]float64{"clickagg_writer_rows_total": 1, "clickagg_writer_retries_total": 0, "clickagg_writer_lag_records": 0}
 	if !maps.Equal(got, want) {

@@ -1,0 +1,62 @@
+package cassandra
+
+import (
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/storage"
+)
+
+// What the store writes. Every one of them ends with its timestamp; see upsert.
+const (
+	putCount = `INSERT INTO counts (ad, filter, day, start, count, revision, state, version)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+	putWindow = `INSERT INTO windows (filter, start, bucket, ad, count, revision, state, version)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+	putStart   = `INSERT INTO starts (filter, day, start) VALUES (?, ?, ?) USING TIMESTAMP ?`
+	putDay     = `INSERT INTO days (filter, day) VALUES (?, ?) USING TIMESTAMP ?`
+	putRanking = `INSERT INTO rankings (filter, hour, start, revision, state, version, clicks, ads, top)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+	putMark = `INSERT INTO marks (topic, partitions, reducers, partition, reducer, watermark)
+		VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+)
+
+// What the store reads.
+const (
+	getCounts = `SELECT start, count, revision, state, version FROM counts
+		WHERE ad = ? AND filter = ? AND day = ? AND start >= ? AND start < ?`
+	getWindow   = `SELECT ad, count, revision, state, version FROM windows WHERE filter = ? AND start = ? AND bucket = ?`
+	getStarts   = `SELECT start FROM starts WHERE filter = ? AND day = ? AND start >= ? AND start < ?`
+	getDays     = `SELECT day FROM days WHERE filter = ? AND day >= ? AND day <= ?`
+	getRankings = `SELECT start, revision, state, version, clicks, ads, top FROM rankings
+		WHERE filter = ? AND hour = ? AND start >= ? AND start < ?`
+	getMarks = `SELECT partitions, reducers, watermark FROM marks WHERE topic = ?`
+)
+
+// marksOf is the topic whose marks are kept.
+const marksOf = "results"
+
+// upsert is one row to write. There is no other way to write rows, so that each
+// has a timestamp that rises with its version.
+type upsert struct {
+	statement string
+	args      []any
+}
+
+func put(when writeTime, statement string, args ...any) upsert {
+	return upsert{statement, append(args, int64(when))}
+}
+
+func countRow(r *click.Result, when writeTime) upsert {
+	return put(when, putCount, r.Ad, r.Filter, floor(r.Start, day), r.Start, r.Count, r.Revision, int8(r.State), r.Version)
+}
+
+func windowRow(r *click.Result, when writeTime) upsert {
+	return put(when, putWindow, r.Filter, r.Start, bucket(r.Ad), r.Ad, r.Count, r.Revision, int8(r.State), r.Version)
+}
+
+func rankingRow(r *click.Ranking, when writeTime) upsert {
+	return put(when, putRanking, r.Filter, floor(r.Start, hour), r.Start, r.Revision, int8(r.State), r.Version, r.Clicks, r.Ads, top(r.Top))
+}
+
+func markRow(m *storage.Mark) upsert {
+	return put(reached(m.Watermark), putMark, marksOf, m.Partitions, m.Reducers, m.Partition, m.Reducer, m.Watermark)
+}
