@@ -20,6 +20,7 @@ import (
 // Config is what an aggregator needs to know.
 type Config struct {
 	Group     string // consumer group that shows the shards' positions
+	Standby   string // name of the standby group this process is of; its snapshots lie apart; empty for the first set
 	Cluster   string // the installation's identity; guards its snapshots
 	Topics    click.Topics
 	Window    window.Config // Shard is set by Aggregator.Shard
@@ -49,7 +50,11 @@ func (a *Aggregator) Shard(ctx context.Context, shard int32) error {
 	cfg := a.cfg.Window
 	cfg.Shard = shard
 	slot := a.metrics.board.Slot()
+	defer slot.Drop()
 	name := fmt.Sprintf("aggregator/%d", shard)
+	if a.cfg.Standby != "" {
+		name = fmt.Sprintf("aggregator.%s/%d", a.cfg.Standby, shard)
+	}
 	run := stage.Config{
 		Log: a.log, Topic: a.cfg.Topics.Shuffle, Partition: shard, Group: a.cfg.Group,
 		Snapshots: snapshot.NewKeeper(a.blobs, a.cfg.Cluster, name), Interval: a.cfg.Snapshots,

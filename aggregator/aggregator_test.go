@@ -29,6 +29,7 @@ type bench struct {
 	blobs  blob.Store
 	topics click.Topics
 	next   int64 // offset of the source
+	rules  click.Rules
 }
 
 func newBench(t *testing.T) *bench {
@@ -37,7 +38,10 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, log: new(memory.Log), blobs: d, topics: click.TopicsOf("clickagg")}
+	b := &bench{
+		t: t, log: new(memory.Log), blobs: d, topics: click.TopicsOf("clickagg"),
+		rules: click.Rules{Horizon: 600_000, MaxIDs: 100, MaxAds: 100, Top: 10, Tick: 1000},
+	}
 	b.log.Create(b.topics.Shuffle, 1)
 	b.log.Create(b.topics.Partials, 2)
 	b.log.Create(b.topics.Rejected, 1)
@@ -47,7 +51,9 @@ func newBench(t *testing.T) *bench {
 // send appends a section with clicks of one ad at event times in minutes.
 func (b *bench) send(at, watermark int64, minutes ...int64) {
 	b.t.Helper()
-	s := click.Section{Source: source, Start: b.next, Watermark: watermark * 60_000, At: at, Sources: 1}
+	s := click.Section{
+		Source: source, Start: b.next, Watermark: watermark * 60_000, Closed: (watermark - 1) * 60_000, At: at, Sources: 1, Rules: b.rules,
+	}
 	s.Clicks.Reset(b.next)
 	for _, m := range minutes {
 		s.Clicks.Add(&click.Routed{Offset: b.next, Time: m * 60_000, ID: click.ID{Lo: uint64(b.next)}, Ad: []byte("a")})
@@ -59,20 +65,23 @@ func (b *bench) send(at, watermark int64, minutes ...int64) {
 	}
 }
 
-// run runs the shard for a while of the bubble's time.
-func (b *bench) run(maxIDs int) (*Metrics, error) {
+// run runs the shard for a while of the bubble's time, and returns what it said of
+// itself just before the end.
+func (b *bench) run() (views []*View, err error) {
 	b.t.Helper()
 	m := NewMetrics(nil)
 	a := New(b.log, b.blobs, Config{
 		Group: "g", Cluster: "c", Topics: b.topics, Snapshots: time.Second, Rejected: 1,
-		Window: window.Config{
-			Shards: 1, Reducers: 2, Size: 60_000, Lateness: 60_000, Horizon: 600_000, Tick: 1000,
-			Top: 10, MaxIDs: maxIDs, MaxAds: 100, Filter: click.FilterAll,
-		},
+		Window: window.Config{Shards: 1, Reducers: 2, Size: 60_000, Filter: click.FilterAll},
 	}, stream.Wall{}, m, zap.NewNop())
 	ctx, cancel := context.WithTimeout(b.t.Context(), 3*time.Second)
 	defer cancel()
-	return m, a.Shard(ctx, 0)
+	time.AfterFunc(2900*time.Millisecond, func() { views = m.Shards() })
+	err = a.Shard(ctx, 0)
+	if left := m.Shards(); len(left) > 0 {
+		b.t.Errorf("it has ended and says %+v", left[0])
+	}
+	return views, err
 }
 
 // counts adds up what the reducers were told last of each minute.
@@ -104,20 +113,20 @@ func TestShard(t *testing.T) {
 		b.t = t
 		b.send(1000, 0, 10, 10, 11)
 		b.send(2000, 9, 11, 11)
-		m, err := b.run(100)
+		v, err := b.run()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if c := b.counts(); c[10].Count != 2 || c[11].Count != 3 {
 			t.Errorf("counts: %v", c)
 		}
-		if v := m.Shards(); len(v) != 1 || v[0].Position != 2 || v[0].End != 2 || v[0].HeldBy != source {
+		if len(v) != 1 || v[0].Position != 2 || v[0].End != 2 || v[0].HeldBy != source {
 			t.Errorf("view: %+v", v[0])
 		}
 		// Case: the next process goes on from the snapshot, whatever happened to the log before it.
 		b.log.Cut(b.topics.Shuffle, 0, 2)
 		b.send(3000, 12, 10, 11)
-		if _, err := b.run(100); err != nil {
+		if _, err := b.run(); err != nil {
 			t.Fatal(err)
 		}
 		if c := b.counts(); c[10].Count != 3 || c[11].Count != 4 {
@@ -132,8 +141,9 @@ func TestCrowdedIsListed(t *testing.T) {
 	b := newBench(t)
 	synctest.Test(t, func(t *testing.T) {
 		b.t = t
+		b.rules.MaxIDs = 2
 		b.send(1000, 0, 10, 10, 10)
-		if _, err := b.run(2); err != nil {
+		if _, err := b.run(); err != nil {
 			t.Fatal(err)
 		}
 		letters := b.log.Records(b.topics.Rejected, 0)
@@ -176,7 +186,7 @@ func TestShardStops(t *testing.T) {
 				b.t = t
 				b.send(1000, 0, 10)
 				c.damage(b)
-				if _, err := b.run(100); err == nil || !c.is(err) {
+				if _, err := b.run(); err == nil || !c.is(err) {
 					t.Errorf("%v", err)
 				}
 			})

@@ -27,12 +27,13 @@ type bench struct {
 	log    *memory.Log
 	topics click.Topics
 	m      *Mapper
+	rules  map[string]string
 	calls  []string // what was done, in order
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, log: new(memory.Log), topics: click.TopicsOf("clickagg")}
+	b := &bench{t: t, log: new(memory.Log), topics: click.TopicsOf("clickagg"), rules: map[string]string{"watermark.delay": "15s"}}
 	for name, n := range map[string]int{
 		"clicks": 2, b.topics.Shuffle: 2, b.topics.Rejected: 1, b.topics.Late: 1, b.topics.Control: 1,
 	} {
@@ -45,16 +46,30 @@ func newBench(t *testing.T) *bench {
 		return nil
 	}
 	b.log.OnCommit = func(_, topic string, p int32, at stream.Position) error {
-		b.calls = append(b.calls, fmt.Sprintf("commit %s/%d %d", topic, p, at.Offset))
+		was, err := decodePosition(at.Metadata)
+		if err != nil || was.state.Next != at.Offset || len(at.Metadata) > 600 {
+			t.Errorf("%q: %+v, %v", at.Metadata, was, err)
+		}
+		b.calls = append(b.calls, fmt.Sprintf("commit %s/%d %d %s", topic, p, at.Offset, endedWords[was.ended]))
 		return nil
 	}
 	b.m = b.mapper()
 	return b
 }
 
+// commits lists the committed offsets of clicks/0.
+func (b *bench) commits() (out []string) {
+	for _, call := range b.calls {
+		if at, ok := strings.CutPrefix(call, "commit clicks/0 "); ok {
+			out = append(out, at)
+		}
+	}
+	return out
+}
+
 func (b *bench) mapper() *Mapper {
 	return New(b.log, Config{
-		Group: "g", Topics: b.topics, Trusted: func(string) bool { return true },
+		Group: "g", Topics: b.topics, Trusted: func(string) bool { return true }, Rules: b.rules,
 		Rule: rule.Config{
 			Size: 60_000, Lateness: 300_000, Delay: 15_000, MaxFuture: 60_000, IdleTimeout: 5_000,
 			EventIDField: "event_id", AdIDField: "ad_id", TimeField: "ts", TimeUnit: rule.Millis,
@@ -131,7 +146,7 @@ func TestHandOver(t *testing.T) {
 			t.Errorf("%d clicks handed over, want 3", n)
 		}
 		// Case: what was refused is kept, before the position is.
-		commit := slices.Index(b.calls, "commit clicks/0 4")
+		commit := slices.Index(b.calls, "commit clicks/0 4 open")
 		if shuffle := slices.Index(b.calls, "append clickagg.shuffle 2"); shuffle < 0 || commit < shuffle {
 			t.Errorf("order of calls: %v", b.calls)
 		}
@@ -149,9 +164,10 @@ func TestHandOver(t *testing.T) {
 		if string(r.Value) != "garbage" || string(r.Key) != "k" {
 			t.Errorf("the bytes were touched: %q %q", r.Key, r.Value)
 		}
-		// Case: heartbeats go on, and without news nothing is committed again.
-		if commits := strings.Count(strings.Join(b.calls, "\n"), "commit"); commits != 1 {
-			t.Errorf("%d commits: %v", commits, b.calls)
+		// Case: heartbeats go on, and without news nothing is committed again but the
+		// beginning and the end.
+		if commits := b.commits(); !slices.Equal(commits, []string{"0 open", "4 open", "4 ended"}) {
+			t.Errorf("%v", commits)
 		}
 		if s := b.sections(0); len(s) < 5 || s[len(s)-1].Start != 4 {
 			t.Errorf("%d sections: no heartbeats", len(s))
@@ -176,11 +192,16 @@ func TestNoCommitWithoutAcknowledgement(t *testing.T) {
 		b := newBench(t)
 		b.put(good(1))
 		away := errors.New("away")
-		b.log.OnAppend = func(string, []stream.Message) error { return away }
+		b.log.OnAppend = func(topic string, _ []stream.Message) error {
+			if topic == b.topics.Shuffle {
+				return away
+			}
+			return nil
+		}
 		if err := b.run(5 * time.Second); !errors.Is(err, away) {
 			t.Fatalf("%v", err)
 		}
-		if len(b.calls) > 0 {
+		if commits := b.commits(); !slices.Equal(commits, []string{"0 open"}) {
 			t.Errorf("done all the same: %v", b.calls)
 		}
 	})
@@ -246,6 +267,9 @@ func (h *holed) Open(ctx context.Context, topic string, p int32, at stream.Place
 	if topic != "clicks" || err != nil {
 		return r, err
 	}
+	if at.Offset == h.end && at.Epoch != stream.NoEpoch {
+		return nil, fmt.Errorf("epoch %d of a batch nobody could read", at.Epoch)
+	}
 	return &holedReader{Reader: r, h: h}, nil
 }
 
@@ -294,7 +318,7 @@ func TestLettersAreBounded(t *testing.T) {
 func TestPace(t *testing.T) {
 	t.Parallel()
 	p := pace{lead: 100}
-	a, b := p.enter(), p.enter()
+	a, b := p.enter(stream.Partition{Number: 1}), p.enter(stream.Partition{Number: 2})
 	for _, c := range []struct {
 		a, b   int64
 		behind bool
@@ -306,16 +330,16 @@ func TestPace(t *testing.T) {
 		{501, 400, true, false},
 		{501, 400, false, true}, // the other has nothing to read: it is not slow, it is done
 	} {
-		a.at(c.a)
-		b.at(c.b)
+		a.at(c.a, 0)
+		b.at(c.b, 0)
 		b.backlog(c.behind)
-		if a.free() != c.free {
-			t.Errorf("%+v", c)
+		if other, waits := a.waits(); waits == c.free || waits && other.Number != 2 {
+			t.Errorf("%+v: waits %v for %v", c, waits, other)
 		}
 	}
 	b.backlog(true)
 	b.leave()
-	if !a.free() {
+	if _, waits := a.waits(); waits {
 		t.Error("waits for a source that has ended")
 	}
 }
@@ -362,8 +386,8 @@ func TestCommitsWhenStopped(t *testing.T) {
 		if err := b.run(200 * time.Millisecond); err != nil { // before a commit is due
 			t.Fatal(err)
 		}
-		if !slices.Contains(b.calls, "commit clicks/0 2") {
-			t.Errorf("%v", b.calls)
+		if commits := b.commits(); !slices.Equal(commits, []string{"0 open", "2 ended"}) {
+			t.Errorf("%v", commits)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/clickagg/clickagg/internal/board"
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/stream"
 )
 
 // View is what one source last said of itself.
@@ -16,7 +17,8 @@ type View struct {
 	End       int64 // the log's end as last seen
 	Watermark int64 // last sent to the shards; click.None when there is none
 	Account   click.Account
-	Waiting   bool // it is ahead of a slower source and waits for it
+	Waiting   bool             // it is ahead of a slower source and waits for it
+	WaitsFor  stream.Partition // which one
 }
 
 // Metrics are a mapper's figures. They are made from the sources' views when

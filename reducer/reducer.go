@@ -50,6 +50,7 @@ func (r *Reducer) Partition(ctx context.Context, partition int32) error {
 	cfg := r.cfg.Merge
 	cfg.Reducer = partition
 	slot := r.metrics.board.Slot()
+	defer slot.Drop()
 	name := fmt.Sprintf("reducer/%d", partition)
 	run := stage.Config{
 		Log: r.log, Topic: r.cfg.Topics.Partials, Partition: partition, Group: r.cfg.Group,

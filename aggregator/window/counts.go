@@ -44,10 +44,10 @@ func (c *counts) touchEntry(h uint64) uint64 {
 
 // add counts a click of an ad. It returns false, and counts nothing, when the
 // ad is new and there is no room for it.
-func (c *counts) add(h uint64, ad []byte, limit int) bool {
+func (c *counts) add(h uint64, ad []byte, limit int64) bool {
 	e := c.find(h, ad)
 	if e == nil {
-		if len(c.entries) >= limit || len(c.arena)+len(ad) > math.MaxUint32 {
+		if int64(len(c.entries)) >= limit || len(c.arena)+len(ad) > math.MaxUint32 {
 			return false
 		}
 		e = c.insert(h, ad)

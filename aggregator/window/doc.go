@@ -4,16 +4,20 @@
 //
 // It promises that a shard is a pure function of its log: the same prefix of
 // sections gives the same state and the same bytes out, in every process, also
-// when the shard was restored from a snapshot on the way. It reads no clock;
-// time enters with the sections. How its tables lie in memory has no influence
-// on any verdict, count or byte.
+// when the shard was restored from a snapshot on the way. It reads no clock and no
+// rules of its own; time and rules enter with the sections. How its tables lie in
+// memory has no influence on any verdict, count or byte.
 //
 // It counts a click once. A click is a repeat if and only if a click of the same
-// identity was counted in a window whose start differs from its own by no more
+// identity is remembered in a window whose start differs from its own by no more
 // than the horizon. It never counts on over a loss: a section that starts above
 // the next offset expected of its source is refused with a [Gap].
 //
-// Its memory is bounded by [Config.MaxIDs] and [Config.MaxAds], holds next to no
+// It lets go of a window when every source has closed it for good, and forgets an
+// id when no click that a source may still send can repeat it. So rules that
+// change never take back what a source was promised.
+//
+// Its memory is bounded by the rules' MaxIDs and MaxAds, holds next to no
 // pointers, and is given back when the load goes.
 //
 // Start reading at [Shard.Fold]; ids.go and counts.go are the hot path.

@@ -9,10 +9,6 @@ type Out struct {
 	Value   []byte
 }
 
-// chunkBytes is about how large a partial may become. Only a ranked list or a
-// row that is larger by itself goes beyond.
-const chunkBytes = 400 << 10
-
 // outbox holds encoded partials until Out hands them over.
 type outbox struct {
 	bytes  []byte
@@ -47,7 +43,7 @@ func (s *Shard) Out() []Out {
 // recycle empties what was handed out, and lets go of an unusually large buffer.
 func (s *Shard) recycle() {
 	if b := &s.outbox; b.handed {
-		if cap(b.bytes) > 4*chunkBytes {
+		if cap(b.bytes) > 4*s.cfg.PartialBytes {
 			b.bytes = nil
 		}
 		b.bytes, b.ends, b.handed = b.bytes[:0], b.ends[:0], false
@@ -58,12 +54,13 @@ func (s *Shard) recycle() {
 }
 
 // due tells whether something must be said now: at the pace of the clock, and
-// at once when a window became final or is let go of with something unsaid.
-func (s *Shard) due() bool {
-	if s.clock != click.None && (s.emitted == click.None || s.clock-s.emitted >= s.cfg.Tick) {
+// at once when a window became final or is let go of with something unsaid. It
+// goes by the log alone, or two who run one shard would speak at different positions.
+func (s *Shard) due(gone int64) bool {
+	if s.clock != click.None && (s.emitted == click.None || s.clock-s.emitted >= s.rules.Tick) {
 		return true
 	}
-	closed, gone := s.closed(), s.passed(s.cfg.Lateness)
+	closed := s.closed()
 	for _, w := range s.live() {
 		if int64(w.number) >= closed {
 			break
@@ -78,37 +75,41 @@ func (s *Shard) due() bool {
 // draft is the partial being written, and what its parts are made of.
 type draft struct {
 	partial click.Partial
+	sources []click.Progress
 	rows    []click.Row // of all parts, one after the other
 	size    int         // about how many bytes it has
 	order   []keyed
 	best    []uint32
 }
 
-// emit says all that is news, to every reducer.
-func (s *Shard) emit() {
+// emit says all that is news, to every reducer. Windows below gone are let go of
+// after it.
+func (s *Shard) emit(gone int64) {
 	s.emitted = s.clock
 	closed := s.closed()
+	s.draft.sources = s.progress(s.draft.sources)
 	for r := range s.cfg.Reducers {
-		s.begin()
+		s.begin(0)
 		for _, w := range s.live() {
 			closing := !w.final && int64(w.number) < closed
 			if int32(int64(w.number)%int64(s.cfg.Reducers)) == r && (w.changed || closing) {
 				s.say(r, w, closing)
 			}
 		}
-		s.finish(r)
+		s.finish(r, gone)
 	}
 	s.said = s.position
 	clear(s.draft.rows[:cap(s.draft.rows)]) // they keep windows from being freed
 	s.draft.rows = s.draft.rows[:0]
 }
 
-func (s *Shard) begin() {
+// begin makes the draft the next chunk of an emission.
+func (s *Shard) begin(chunk int32) {
 	d := &s.draft
 	clear(d.partial.Windows)
 	d.partial = click.Partial{
-		Shard: s.cfg.Shard, Shards: s.cfg.Shards, Prev: s.said, Position: s.position, At: s.clock,
-		Watermark: click.None, Windows: d.partial.Windows[:0],
+		Shard: s.cfg.Shard, Shards: s.cfg.Shards, Prev: s.said, Position: s.position, Chunk: chunk, At: s.clock,
+		Top: s.rules.Top, Tick: s.rules.Tick, Watermark: click.None, Closed: click.None, Windows: d.partial.Windows[:0],
 	}
 	d.rows, d.size = d.rows[:0], 0
 }
@@ -118,17 +119,20 @@ func (s *Shard) flush(reducer int32) {
 	d, b := &s.draft, &s.outbox
 	b.bytes = d.partial.Append(b.bytes)
 	b.ends = append(b.ends, end{reducer, len(b.bytes)})
-	s.begin()
+	s.begin(d.partial.Chunk + 1)
 }
 
 // finish sends the last partial of an emission to one reducer.
-func (s *Shard) finish(reducer int32) {
+func (s *Shard) finish(reducer int32, gone int64) {
 	d := &s.draft
 	const progressBytes = 150
-	if d.size > 0 && d.size+progressBytes*len(s.sources) > chunkBytes {
+	if d.size > 0 && d.size+progressBytes*len(s.sources) > s.cfg.PartialBytes {
 		s.flush(reducer)
 	}
-	d.partial.Last, d.partial.Watermark, d.partial.Sources = true, s.watermark, s.sources
+	d.partial.Last, d.partial.Watermark, d.partial.Sources = true, s.watermark, d.sources
+	if gone > 0 {
+		d.partial.Closed = gone * s.cfg.Size
+	}
 	s.flush(reducer)
 }
 
@@ -155,19 +159,19 @@ func (s *Shard) say(reducer int32, w *window, closing bool) {
 	for _, o := range d.order {
 		row := w.ads.row(o.place)
 		n := rowBytes(row)
-		if d.size+n > chunkBytes {
+		if d.size+n > s.cfg.PartialBytes {
 			cut()
 		}
 		d.size += n
 		d.rows = append(d.rows, row)
 		w.ads.entries[o.place].changed = false
 	}
-	d.best = w.ads.top(d.best, s.cfg.Top)
+	d.best = w.ads.top(d.best, int(s.rules.Top))
 	size := 0
 	for _, place := range d.best {
 		size += rowBytes(w.ads.row(place))
 	}
-	if d.size+size > chunkBytes {
+	if d.size+size > s.cfg.PartialBytes {
 		cut()
 	}
 	part.Rows = d.rows[from:]

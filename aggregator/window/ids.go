@@ -15,7 +15,7 @@ import (
 // collector sees two pointers per segment and nothing inside.
 type ids struct {
 	segments  [1 << segmentBits]segment
-	reach     int64 // how many windows apart a click and its repeat may be
+	reach     int64 // how many windows apart a click and its repeat may be, by the rules of the section being folded
 	forgotten int64 // ids of windows below this number are free to go
 	swept     int64 // forgotten when the last sweep of all segments began
 	unswept   int   // segments that it has not come to
@@ -99,8 +99,8 @@ func (t *ids) touchSlot(h uint64) uint64 {
 
 // find tells what a click is: Duplicate when its id was counted within reach
 // with the same bytes, else Conflict when with other bytes, and zero when it
-// was not. Forgotten ids need no care: they are out of reach of every window
-// that is not stale.
+// was not. Forgotten ids count as gone whether or not they were swept: a reach
+// that grew brings none back.
 func (t *ids) find(h uint64, id click.ID, check, window uint32) (v Verdict) {
 	g := t.segment(h)
 	if len(g.tags) == 0 {
@@ -127,9 +127,10 @@ func (t *ids) find(h uint64, id click.ID, check, window uint32) (v Verdict) {
 	}
 }
 
-func (t *ids) near(a, b uint32) bool {
-	d := int64(a) - int64(b)
-	return max(d, -d) <= t.reach
+// near tells whether an id of a window is remembered and within reach of another.
+func (t *ids) near(held, window uint32) bool {
+	d := int64(held) - int64(window)
+	return max(d, -d) <= t.reach && int64(held) >= t.forgotten
 }
 
 // insert adds an id that find did not find.

@@ -50,6 +50,9 @@ func TestIDsAreAPlainSet(t *testing.T) {
 					}
 				}
 			}
+			if rng.Intn(3000) == 0 { // other rules; what was forgotten stays so
+				table.reach = rng.Int63n(4)
+			}
 			table.sweep(rng.Intn(100))
 		}
 		if held := len(table.append(nil)) / idBytes; held != len(model) {

@@ -12,13 +12,37 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 )
 
+// setting is a shard's configuration and the rules by which its mappers begin.
+type setting struct {
+	Config
+	click.Rules
+	lateness int64
+}
+
+// rule makes other rules.
+func (c *setting) rule(rng *rand.Rand) {
+	c.lateness = rng.Int63n(3000)
+	c.Rules = click.Rules{Horizon: rng.Int63n(6000), MaxIDs: 1000, MaxAds: 100, Top: rng.Int63n(5), Tick: rng.Int63n(3000)}
+	if rng.Intn(3) == 0 {
+		c.MaxIDs, c.MaxAds = 1+rng.Int63n(20), 1+rng.Int63n(5)
+	}
+}
+
+func randomSetting(rng *rand.Rand) setting {
+	cfg := setting{Config: Config{Shard: 1, Shards: 3, Reducers: 1 + rng.Int31n(3), Size: 1000, Filter: "000"}}
+	cfg.rule(rng)
+	return cfg
+}
+
 // model is the slow obvious shard: it keeps every click it counted and counts
 // again whenever it is asked.
 type model struct {
 	cfg       Config
-	sources   map[click.Source]*click.Progress
-	expected  int32
+	rules     click.Rules
+	sources   map[click.Source]*modelSource
 	watermark int64
+	gone      int64 // windows that start before it are let go of
+	forgotten int64 // and ids of those that start before this
 	clock     int64
 	emitted   int64
 	counted   []click.Routed
@@ -27,6 +51,13 @@ type model struct {
 	told      int64             // position at the last emission
 	out       []click.Partial   // not cut into chunks
 	refused   []Refusal
+}
+
+type modelSource struct {
+	click.Progress
+	term, closed int64
+	newest       *click.Section // by the clock, of the newest owner
+	retired      bool
 }
 
 type saying struct {
@@ -38,28 +69,37 @@ type saying struct {
 
 func newModel(cfg Config) *model {
 	return &model{
-		cfg: cfg, sources: map[click.Source]*click.Progress{}, said: map[int64]*saying{},
+		cfg: cfg, sources: map[click.Source]*modelSource{}, said: map[int64]*saying{},
 		watermark: click.None, clock: click.None, emitted: click.None,
 	}
 }
 
 func (m *model) start(ms int64) int64 { return ms - ms%m.cfg.Size }
 
-func (m *model) passed(end int64) bool { return m.watermark != click.None && end <= m.watermark }
+func (m *model) final(start int64) bool {
+	return m.watermark != click.None && start+m.cfg.Size <= m.watermark
+}
 
 func (m *model) fold(offset int64, sec *click.Section) error {
 	m.folded++
 	p := m.sources[sec.Source]
 	if p == nil {
-		p = &click.Progress{Source: sec.Source, High: sec.Start, Watermark: click.None}
+		p = &modelSource{Progress: click.Progress{Source: sec.Source, High: sec.Start, Watermark: click.None}, term: sec.Term, closed: click.None}
 		m.sources[sec.Source] = p
+	}
+	if sec.Term < p.term || p.retired && sec.Term == p.term {
+		return nil
 	}
 	if sec.Start > p.High {
 		return Gap{sec.Source, p.High, sec.Start}
 	}
+	if sec.Term > p.term {
+		p.term, p.newest, p.retired = sec.Term, nil, false
+	}
 	if sec.End < p.High {
 		return nil
 	}
+	m.rules = sec.Rules
 	clicks := sec.Clicks
 	for r := (click.Routed{}); clicks.Next(&r); {
 		if r.Offset >= p.High {
@@ -68,35 +108,61 @@ func (m *model) fold(offset int64, sec *click.Section) error {
 		}
 	}
 	p.High, p.Account, p.Watermark = sec.End, sec.Account, max(p.Watermark, sec.Watermark)
-	if sec.At >= m.clock {
-		m.clock, m.expected = sec.At, sec.Sources
+	p.closed, p.retired = max(p.closed, sec.Closed), sec.Final
+	if p.newest == nil || sec.At >= p.newest.At {
+		kept := *sec
+		p.newest = &kept
 	}
-	if len(m.sources) >= int(m.expected) {
-		low := p.Watermark
-		for _, q := range m.sources {
-			low = min(low, q.Watermark)
-		}
-		m.watermark = max(m.watermark, low)
-	}
+	m.clock = max(m.clock, sec.At)
+	m.let()
 	m.emit(offset + 1)
 	return nil
 }
 
-func (m *model) click(p *click.Progress, r click.Routed) {
+// let works out what is final, gone and forgotten now.
+func (m *model) let() {
+	active, expected := 0, 0
+	watermark, gone, forgotten := int64(1<<60), int64(1<<60), int64(1<<60)
+	for _, p := range m.sources {
+		if p.retired {
+			continue
+		}
+		active++
+		expected = max(expected, int(p.newest.Sources))
+		watermark = min(watermark, p.Watermark)
+		first := int64(0) // start of the first window the source may still send into
+		for p.closed != click.None && first+m.cfg.Size <= p.closed {
+			first += m.cfg.Size
+		}
+		gone = min(gone, first)
+		forgotten = min(forgotten, first-m.start(p.newest.Rules.Horizon))
+	}
+	if active == 0 || active < expected {
+		return
+	}
+	m.watermark = max(m.watermark, watermark)
+	for !m.final(gone-m.cfg.Size) && gone > 0 {
+		gone -= m.cfg.Size
+	}
+	m.gone = max(m.gone, gone)
+	m.forgotten = max(m.forgotten, min(forgotten, m.gone))
+}
+
+func (m *model) click(p *modelSource, r click.Routed) {
 	start := m.start(r.Time)
-	if m.passed(start + m.cfg.Size + m.cfg.Lateness) {
+	if start < m.gone {
 		p.Tally.Stale++
 		m.refused = append(m.refused, Refusal{p.Source, r.Offset, Stale})
 		return
 	}
-	held, ads, known, near, same := 0, map[string]bool{}, false, false, false
+	held, ads, known, near, same := int64(0), map[string]bool{}, false, false, false
 	for _, c := range m.counted {
 		at := m.start(c.Time)
-		if c.ID == r.ID && max(at-start, start-at) <= m.cfg.Horizon {
-			near, same = true, same || c.Check == r.Check
-		}
-		if !m.passed(at + m.cfg.Horizon + m.cfg.Size + m.cfg.Lateness) {
+		if at >= m.forgotten {
 			held++
+		}
+		if c.ID == r.ID && max(at-start, start-at) <= m.rules.Horizon && at >= m.forgotten {
+			near, same = true, same || c.Check == r.Check
 		}
 		if at == start {
 			ads[string(c.Ad)] = true
@@ -111,7 +177,7 @@ func (m *model) click(p *click.Progress, r click.Routed) {
 		p.Tally.Conflict++
 		return
 	}
-	if held >= m.cfg.MaxIDs || !known && len(ads) >= m.cfg.MaxAds {
+	if held >= m.rules.MaxIDs || !known && int64(len(ads)) >= m.rules.MaxAds {
 		p.Tally.Crowded++
 		m.refused = append(m.refused, Refusal{p.Source, r.Offset, Crowded})
 		return
@@ -119,7 +185,7 @@ func (m *model) click(p *click.Progress, r click.Routed) {
 	p.Tally.Counted++
 	m.counted = append(m.counted, r)
 	if m.said[start] == nil {
-		m.said[start] = &saying{final: m.passed(start + m.cfg.Size), revision: 1, rows: map[string]int64{}}
+		m.said[start] = &saying{final: m.final(start), revision: 1, rows: map[string]int64{}}
 	}
 	if said := m.said[start]; said.final && said.revised != m.folded {
 		said.revision++
@@ -144,7 +210,7 @@ func (m *model) recount(start int64) (rows []click.Row, clicks int64) {
 }
 
 func (m *model) emit(position int64) {
-	due := m.clock != click.None && (m.emitted == click.None || m.clock-m.emitted >= m.cfg.Tick)
+	due := m.clock != click.None && (m.emitted == click.None || m.clock-m.emitted >= m.rules.Tick)
 	parts := map[int64]click.WindowPart{}
 	var starts []int64
 	for start := range m.said {
@@ -154,7 +220,7 @@ func (m *model) emit(position int64) {
 	for _, start := range starts {
 		said := m.said[start]
 		all, clicks := m.recount(start)
-		closing := !said.final && m.passed(start+m.cfg.Size)
+		closing := !said.final && m.final(start)
 		w := click.WindowPart{
 			Filter: m.cfg.Filter, Start: start, Size: m.cfg.Size, Clicks: clicks, Ads: int64(len(all)),
 			State: click.Provisional, Revision: said.revision,
@@ -172,24 +238,35 @@ func (m *model) emit(position int64) {
 		} else if said.final {
 			w.State = click.Corrected
 		}
-		due = due || closing || m.passed(start+m.cfg.Size+m.cfg.Lateness)
+		due = due || closing || start < m.gone
 		slices.SortFunc(all, func(a, b click.Row) int {
 			return cmp.Or(-cmp.Compare(a.Count, b.Count), bytes.Compare(a.Ad, b.Ad))
 		})
-		w.Top = all[:min(len(all), m.cfg.Top)]
+		w.Top = all[:min(len(all), int(m.rules.Top))]
 		parts[start] = w
 	}
-	if !due {
-		return
+	if due {
+		m.say(position, starts, parts)
 	}
+	for start := range m.said {
+		if start < m.gone {
+			delete(m.said, start)
+		}
+	}
+}
+
+func (m *model) say(position int64, starts []int64, parts map[int64]click.WindowPart) {
 	m.emitted = m.clock
 	for r := range m.cfg.Reducers {
 		p := click.Partial{
 			Shard: m.cfg.Shard, Shards: m.cfg.Shards, Prev: m.told, Position: position, At: m.clock,
-			Last: true, Watermark: m.watermark,
+			Top: m.rules.Top, Tick: m.rules.Tick, Last: true, Watermark: m.watermark, Closed: click.None,
+		}
+		if m.gone > 0 {
+			p.Closed = m.gone
 		}
 		for _, q := range m.sources {
-			p.Sources = append(p.Sources, *q)
+			p.Sources = append(p.Sources, q.Progress)
 		}
 		slices.SortFunc(p.Sources, func(a, b click.Progress) int { return compareSources(a.Source, b.Source) })
 		for _, start := range starts {
@@ -207,22 +284,23 @@ func (m *model) emit(position int64) {
 		m.out = append(m.out, p)
 	}
 	m.told = position
-	for start := range m.said {
-		if m.passed(start + m.cfg.Size + m.cfg.Lateness) {
-			delete(m.said, start)
-		}
-	}
 }
 
 // story is a random log of encoded sections, with repeats, overlaps, idle
-// sources, ids met again near and far, and clicks in any order.
-func story(rng *rand.Rand, cfg Config, sections int) [][]byte {
+// sources, ids met again near and far, clicks in any order, owners that follow each
+// other and bring other rules, and sources that are retired and come back.
+func story(rng *rand.Rand, cfg setting, sections int) [][]byte {
 	type state struct {
 		click.Section
+		setting
 		sent [][]byte
 		log  []click.Routed // all clicks of the source, at their offsets; Ad nil is no click
 	}
 	sources := make([]state, 1+rng.Intn(3))
+	for i := range sources {
+		sources[i].setting = cfg
+		sources[i].Closed = click.None
+	}
 	now := 100 * cfg.Size
 	var log [][]byte
 	for range sections {
@@ -230,8 +308,12 @@ func story(rng *rand.Rand, cfg Config, sections int) [][]byte {
 		s := &sources[i]
 		s.Source = click.Source{Topic: "clicks", Partition: int32(i)}
 		now += rng.Int63n(cfg.Size / 2)
+		if rng.Intn(8) == 0 || s.Final {
+			s.Term += 1 + rng.Int63n(2)
+			s.setting.rule(rng)
+		}
 		for range rng.Intn(8) {
-			at := now - rng.Int63n(1+cfg.Lateness+2*cfg.Size)
+			at := now - rng.Int63n(1+s.lateness+2*cfg.Size)
 			n := rng.Intn(40)
 			s.log = append(s.log, click.Routed{
 				Offset: int64(len(s.log)), Time: max(0, at), ID: id(int64(n)), Check: uint32(rng.Intn(2)),
@@ -246,7 +328,8 @@ func story(rng *rand.Rand, cfg Config, sections int) [][]byte {
 			start -= rng.Int63n(start + 1)
 		}
 		sec := click.Section{
-			Source: s.Source, Start: start, End: int64(len(s.log)), At: now, Sources: int32(len(sources)),
+			Source: s.Source, Term: s.Term, Start: start, End: int64(len(s.log)), Final: rng.Intn(25) == 0, At: now,
+			Sources: int32(1 + rng.Intn(len(sources))), Rules: s.setting.Rules,
 			Watermark: max(s.Watermark, now-rng.Int63n(2*cfg.Size)),
 		}
 		if rng.Intn(5) == 0 {
@@ -254,6 +337,9 @@ func story(rng *rand.Rand, cfg Config, sections int) [][]byte {
 		}
 		if len(s.sent) == 0 {
 			sec.Watermark = click.None
+		}
+		if sec.Closed = s.Closed; sec.Watermark != click.None {
+			sec.Closed = max(s.Closed, sec.Watermark-s.lateness)
 		}
 		sec.Account.Received, sec.Account.Routed = sec.End, sec.End
 		sec.Clicks.Reset(start)
@@ -270,17 +356,6 @@ func story(rng *rand.Rand, cfg Config, sections int) [][]byte {
 		}
 	}
 	return log
-}
-
-func randomConfig(rng *rand.Rand) Config {
-	cfg := Config{
-		Shard: 1, Shards: 3, Reducers: 1 + rng.Int31n(3), Size: 1000, Lateness: rng.Int63n(3000),
-		Horizon: rng.Int63n(6000), Tick: rng.Int63n(3000), Top: rng.Intn(5), MaxIDs: 1000, MaxAds: 100, Filter: "000",
-	}
-	if rng.Intn(3) == 0 {
-		cfg.MaxIDs, cfg.MaxAds = 1+rng.Intn(20), 1+rng.Intn(5)
-	}
-	return cfg
 }
 
 func mustFold(t testing.TB, s *Shard, record []byte) {
@@ -306,8 +381,8 @@ func TestShardIsTheSlowObviousOne(t *testing.T) {
 	t.Parallel()
 	for seed := range int64(400) {
 		rng := rand.New(rand.NewSource(seed))
-		cfg := randomConfig(rng)
-		s, m := New(cfg), newModel(cfg)
+		cfg := randomSetting(rng)
+		s, m := New(cfg.Config), newModel(cfg.Config)
 		for i, record := range story(rng, cfg, 40) {
 			mustFold(t, s, record)
 			sec, _ := click.ParseSection(record)
@@ -337,9 +412,9 @@ func TestRestoreAtEveryCut(t *testing.T) {
 	t.Parallel()
 	for seed := range int64(60) {
 		rng := rand.New(rand.NewSource(seed))
-		cfg := randomConfig(rng)
+		cfg := randomSetting(rng)
 		log := story(rng, cfg, 30)
-		whole := New(cfg)
+		whole := New(cfg.Config)
 		snapshots := [][]byte{whole.AppendSnapshot(nil)}
 		var outs [][]byte
 		for _, record := range log {
@@ -348,7 +423,7 @@ func TestRestoreAtEveryCut(t *testing.T) {
 			snapshots = append(snapshots, whole.AppendSnapshot(nil))
 		}
 		for cut := range snapshots {
-			s, err := Restore(cfg, snapshots[cut])
+			s, err := Restore(cfg.Config, snapshots[cut])
 			if err != nil {
 				t.Fatalf("seed %d, cut %d: %v", seed, cut, err)
 			}
@@ -373,7 +448,7 @@ func TestCutsDoNotMatter(t *testing.T) {
 	t.Parallel()
 	for seed := range int64(50) {
 		rng := rand.New(rand.NewSource(seed))
-		cfg := randomConfig(rng)
+		cfg := randomSetting(rng)
 		var clicks []click.Routed
 		for i := range 300 {
 			n := rng.Int63n(200)
@@ -382,13 +457,13 @@ func TestCutsDoNotMatter(t *testing.T) {
 			})
 		}
 		run := func() (click.Tally, []byte) {
-			s := New(cfg)
+			s := New(cfg.Config)
 			var final []byte
 			for from := 0; from <= len(clicks); {
 				to := min(len(clicks), from+1+rng.Intn(100))
-				sec := click.Section{Start: int64(from), End: int64(to), Watermark: 100_000, Sources: 1}
+				sec := click.Section{Start: int64(from), End: int64(to), Watermark: 100_000, Closed: 100_000 - cfg.lateness, Sources: 1, Rules: cfg.Rules}
 				if from == len(clicks) {
-					sec.Watermark = 120_000
+					sec.Watermark, sec.Closed = 120_000, 120_000-cfg.lateness
 				}
 				sec.Clicks.Reset(sec.Start)
 				for _, r := range clicks[from:to] {
@@ -423,8 +498,7 @@ func TestCutsDoNotMatter(t *testing.T) {
 
 func TestGapLeavesTheShardAsItWas(t *testing.T) {
 	t.Parallel()
-	cfg := randomConfig(rand.New(rand.NewSource(1)))
-	s := New(cfg)
+	s := New(randomSetting(rand.New(rand.NewSource(1))).Config)
 	first := click.Section{Start: 10, End: 20, At: 5, Sources: 1, Watermark: 7}
 	mustFold(t, s, first.Append(nil))
 	before := s.AppendSnapshot(nil)

@@ -20,9 +20,7 @@ const totalMax = 1 << 62
 
 // Restore makes the shard that a snapshot describes. It refuses a snapshot of
 // another shard, of other numbers of shards or reducers, of another window size
-// or of a version it does not know, and one that contradicts itself. Durations
-// and limits may differ from those it was taken with: they hold from here on,
-// and a window or id once let go of does not come back.
+// or of a version it does not know, and one that contradicts itself.
 func Restore(cfg Config, b []byte) (*Shard, error) {
 	s := New(cfg)
 	d := decoder{b: b}
@@ -52,7 +50,6 @@ func Restore(cfg Config, b []byte) (*Shard, error) {
 
 func (s *Shard) restoreHead(d *decoder) {
 	s.position = d.int(totalMax)
-	s.expected = int32(d.int(math.MaxInt32))
 	s.clock, s.watermark, s.emitted = d.time(), d.time(), d.time()
 	s.gone, s.forgotten = d.int(windowsMax), d.int(windowsMax)
 	for _, c := range d.take(8) {
@@ -78,7 +75,12 @@ func (s *Shard) restoreSources(d *decoder) {
 		if k := len(s.sources); k > 0 && compareSources(s.sources[k-1].Source, p.Source) >= 0 {
 			d.fail("sources out of order")
 		}
-		s.sources = append(s.sources, p)
+		src := source{Progress: p, term: d.int(totalMax), closed: d.time(), horizon: d.int(timeMax), expected: int32(d.int(math.MaxInt32)), at: d.time()}
+		retired := d.byte()
+		if src.retired = retired == 1; retired > 1 {
+			d.fail("a source that cannot be")
+		}
+		s.sources = append(s.sources, src)
 	}
 }
 

@@ -6,21 +6,18 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-// Config is what a shard is built with. All durations are in milliseconds.
+// Config is what a shard is built with: what never changes in an installation,
+// and what nobody can see. By which rules it judges stands in the sections.
 type Config struct {
-	Shard    int32 // this shard, in [0, Shards)
-	Shards   int32 // how many shards the cluster has
-	Reducers int32 // how many reducers the windows are spread over
+	Shard    int32  // this shard, in [0, Shards)
+	Shards   int32  // how many shards the cluster has
+	Reducers int32  // how many reducers the windows are spread over
+	Size     int64  // length of a window in ms, at least 1
+	Filter   string // the filter all clicks of this shard passed
 
-	Size     int64 // length of a window, at least 1
-	Lateness int64 // how long after its end a window is still corrected
-	Horizon  int64 // how far apart the windows of a click and its repeat may start
-	Tick     int64 // clock between two emissions
-
-	Top    int    // length of a window's ranked list; 0 sends none
-	MaxIDs int    // most identities remembered, at least 1
-	MaxAds int    // most ads in one window, at least 1
-	Filter string // the filter all clicks of this shard passed
+	// PartialBytes is about how large a partial may become. Only a ranked list or a
+	// row that is larger by itself goes beyond. 0 is 400 KiB.
+	PartialBytes int
 }
 
 // A window's number is its start / size. It has 32 bits, which with windows of
@@ -31,14 +28,11 @@ const windowsMax = 1 << 32
 const timeMax = 1 << 53
 
 func (c *Config) check() {
-	span := func(ms int64) bool { return ms >= 0 && ms <= timeMax }
 	switch {
 	case c.Shard < 0 || c.Shard >= c.Shards || c.Reducers < 1:
 		panic(fmt.Sprintf("window: no shard %d of %d with %d reducers", c.Shard, c.Shards, c.Reducers))
-	case c.Size < 1 || !span(c.Size) || !span(c.Lateness) || !span(c.Horizon) || !span(c.Tick):
-		panic(fmt.Sprintf("window: durations out of range: %+v", *c))
-	case c.Top < 0 || c.MaxIDs < 1 || c.MaxAds < 1:
-		panic(fmt.Sprintf("window: limits out of range: %+v", *c))
+	case c.Size < 1 || c.Size > timeMax || c.PartialBytes < 0:
+		panic(fmt.Sprintf("window: sizes out of range: %+v", *c))
 	}
 }
 
@@ -48,15 +42,15 @@ type Shard struct {
 	timeEnd  int64 // no click's time reaches it: its window's number has 32 bits
 	position int64 // next shuffle offset
 
-	sources   []click.Progress // in the order of compareSources
-	expected  int32            // how many sources the newest section spoke of
-	watermark int64            // never falls; click.None until every source has one
-	clock     int64            // the greatest At so far
-	emitted   int64            // the clock at the last emission; click.None before the first
+	sources   []source    // in the order of compareSources
+	rules     click.Rules // of the section being folded
+	watermark int64       // never falls; click.None until every source has one
+	clock     int64       // the greatest At so far
+	emitted   int64       // the clock at the last emission; click.None before the first
 
 	windows   []*window  // ascending; from the oldest that has a remembered id
 	recent    [8]*window // some of them, by number, to find them at once
-	gone      int64      // windows below this number were let go of; never falls
+	gone      int64      // windows below this number are let go of; never falls
 	forgotten int64      // and the ids of those below this one; never falls
 	held      int64      // identities remembered, not counting forgotten ones
 	ids       ids
@@ -75,6 +69,9 @@ type Shard struct {
 // is out of its ranges.
 func New(cfg Config) *Shard {
 	cfg.check()
+	if cfg.PartialBytes == 0 {
+		cfg.PartialBytes = 400 << 10
+	}
 	s := &Shard{
 		cfg: cfg, timeEnd: timeMax,
 		watermark: click.None, clock: click.None, emitted: click.None,
@@ -82,7 +79,6 @@ func New(cfg Config) *Shard {
 	if cfg.Size < timeMax/windowsMax {
 		s.timeEnd = cfg.Size * windowsMax
 	}
-	s.ids.reach = cfg.Horizon / cfg.Size
 	return s
 }
 
@@ -98,58 +94,80 @@ func (s *Shard) Fold(offset int64, sec *click.Section) error {
 	if offset < s.position {
 		return fmt.Errorf("fold: shuffle offset %d again, the next is %d: read on from there", offset, s.position)
 	}
-	at, known := s.find(sec.Source)
-	if known && sec.Start > s.sources[at].High {
-		return Gap{Source: sec.Source, Want: s.sources[at].High, Got: sec.Start}
-	}
-	if err := s.checkSection(sec); err != nil {
+	if err := checkSection(sec); err != nil {
 		return fmt.Errorf("fold: shuffle offset %d: %w", offset, err)
+	}
+	at, known := s.find(sec.Source)
+	passed := known && s.sources[at].passesOver(sec)
+	if known && !passed && sec.Start > s.sources[at].High {
+		return Gap{Source: sec.Source, Want: s.sources[at].High, Got: sec.Start}
 	}
 	s.recycle()
 	s.position = offset + 1
+	if passed {
+		return nil
+	}
 	if !known {
 		s.join(at, sec)
 	}
 	src := &s.sources[at]
+	src.hear(sec)
 	if sec.End < src.High {
 		return nil // said before, and more was said since
 	}
-	n, err := s.judge(src, sec)
+	s.rules = sec.Rules
+	s.ids.reach = sec.Rules.Horizon / s.cfg.Size
+	n, err := s.judge(&src.Progress, sec)
 	if err != nil {
 		return fmt.Errorf("fold: shuffle offset %d: %w", offset, err)
 	}
-	src.High = sec.End
-	src.Account = sec.Account
-	src.Watermark = max(src.Watermark, sec.Watermark)
-	s.advance(sec)
-	if s.due() {
-		s.emit()
+	src.take(sec)
+	gone, forgotten := s.advance(sec)
+	if s.due(gone) {
+		s.emit(gone)
 	}
-	s.letGo()
+	s.letGo(gone, forgotten)
 	s.ids.sweep(n)
 	return nil
 }
 
 // advance moves the shard's clock and watermark to what is known after a section.
-func (s *Shard) advance(sec *click.Section) {
-	if sec.At >= s.clock {
-		s.clock, s.expected = sec.At, sec.Sources
-	}
-	if len(s.sources) < int(s.expected) {
-		return
-	}
-	low := s.sources[0].Watermark
+// It returns below which numbers windows and ids may be let go of now.
+func (s *Shard) advance(sec *click.Section) (gone, forgotten int64) {
+	s.clock = max(s.clock, sec.At)
+	gone, forgotten = s.gone, s.forgotten
+	var active, expected int32
+	var watermark, open, repeatable int64
 	for i := range s.sources {
-		low = min(low, s.sources[i].Watermark) // None is less than any
+		src := &s.sources[i]
+		if src.retired {
+			continue
+		}
+		first := s.after(src.closed)
+		again := max(0, first-src.horizon/s.cfg.Size)
+		if active++; active == 1 {
+			watermark, open, repeatable = src.Watermark, first, again
+		}
+		watermark = min(watermark, src.Watermark) // None is less than any
+		open, repeatable = min(open, first), min(repeatable, again)
+		expected = max(expected, src.expected)
 	}
-	s.watermark = max(s.watermark, low)
+	if active == 0 || active < expected {
+		return gone, forgotten
+	}
+	s.watermark = max(s.watermark, watermark)
+	gone = max(gone, min(open, s.closed()))
+	return gone, max(forgotten, min(repeatable, gone))
 }
 
 // checkSection refuses what no mapper sends, before anything is changed by it.
-func (s *Shard) checkSection(sec *click.Section) error {
+func checkSection(sec *click.Section) error {
 	sane := func(ms int64) bool { return ms == click.None || ms >= -timeMax && ms <= timeMax }
-	if sec.End < sec.Start || !sane(sec.Watermark) || !sane(sec.At) {
+	if sec.End < sec.Start || !sane(sec.Watermark) || !sane(sec.Closed) || !sane(sec.At) {
 		return fmt.Errorf("section of %v: %w: range or times", sec.Source, click.ErrWire)
+	}
+	if r := &sec.Rules; r.Horizon > timeMax || r.Tick > timeMax {
+		return fmt.Errorf("section of %v: %w: rules", sec.Source, click.ErrWire)
 	}
 	return nil
 }

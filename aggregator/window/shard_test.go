@@ -38,9 +38,10 @@ func TestFoldAllocatesNothingPerClick(t *testing.T) {
 func TestRestoreRefuses(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewSource(3))
-	cfg := randomConfig(rng)
+	set := randomSetting(rng)
+	cfg := set.Config
 	s := New(cfg)
-	for _, record := range story(rng, cfg, 20) {
+	for _, record := range story(rng, set, 20) {
 		mustFold(t, s, record)
 	}
 	good := s.AppendSnapshot(nil)
@@ -70,29 +71,6 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// A window that was let go of stays so when a restart brings a longer lateness.
-func TestRestoreWithLongerLateness(t *testing.T) {
-	t.Parallel()
-	cfg := Config{Shards: 1, Reducers: 1, Size: 1000, Horizon: 5000, Tick: 1, Top: 1, MaxIDs: 10, MaxAds: 10}
-	s := New(cfg)
-	section := func(offset, time, mark int64) []byte {
-		sec := click.Section{Start: offset, End: offset + 1, Watermark: mark, Sources: 1}
-		sec.Clicks.Reset(offset)
-		sec.Clicks.Add(&click.Routed{Offset: offset, Time: time, ID: id(offset), Ad: []byte("a")})
-		return sec.Append(nil)
-	}
-	mustFold(t, s, section(0, 500, 1000))
-	cfg.Lateness = 100_000
-	s, err := Restore(cfg, s.AppendSnapshot(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	mustFold(t, s, section(1, 600, 1000))
-	if tally := s.Status().Sources[0].Tally; tally != (click.Tally{Counted: 1, Stale: 1}) {
-		t.Errorf("%+v", tally)
-	}
-}
-
 // A large window is said in several partials of the same positions, with the
 // watermark and the ranked list in the last one only.
 func TestLargeWindowIsCut(t *testing.T) {
@@ -101,7 +79,7 @@ func TestLargeWindowIsCut(t *testing.T) {
 	cfg.Reducers = 1
 	s := New(cfg)
 	const ads = 40_000
-	sec := click.Section{Start: 0, End: ads, Watermark: 60_000, Sources: 1}
+	sec := click.Section{Start: 0, End: ads, Watermark: 60_000, Closed: click.None, Sources: 1, Rules: usual}
 	sec.Clicks.Reset(0)
 	for i := range int64(ads) {
 		sec.Clicks.Add(&click.Routed{Offset: i, Time: 1, ID: id(i), Ad: fmt.Appendf(nil, "an-ad-with-a-long-name-%06d", (i*7919)%ads)})
@@ -116,8 +94,8 @@ func TestLargeWindowIsCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		end := i == len(out)-1
-		if len(o.Value) > chunkBytes || p.Prev != 0 || p.Position != 1 || p.Last != end {
-			t.Errorf("partial %d: %d bytes, from %d to %d, last %v", i, len(o.Value), p.Prev, p.Position, p.Last)
+		if len(o.Value) > s.cfg.PartialBytes || p.Prev != 0 || p.Position != 1 || p.Chunk != int32(i) || p.Last != end {
+			t.Errorf("partial %d: %d bytes, from %d to %d, chunk %d, last %v", i, len(o.Value), p.Prev, p.Position, p.Chunk, p.Last)
 		}
 		for _, w := range p.Windows {
 			if w.State != click.Final || w.Clicks != ads || w.Ads != ads || (len(w.Top) > 0) != end {
@@ -139,8 +117,9 @@ func TestLargeWindowIsCut(t *testing.T) {
 
 func FuzzFold(f *testing.F) {
 	rng := rand.New(rand.NewSource(1))
-	cfg := randomConfig(rng)
-	for _, record := range story(rng, cfg, 10) {
+	set := randomSetting(rng)
+	cfg := set.Config
+	for _, record := range story(rng, set, 10) {
 		f.Add(record)
 	}
 	f.Fuzz(func(t *testing.T, record []byte) {
@@ -178,9 +157,10 @@ func FuzzFold(f *testing.F) {
 
 func FuzzRestore(f *testing.F) {
 	rng := rand.New(rand.NewSource(2))
-	cfg := randomConfig(rng)
+	set := randomSetting(rng)
+	cfg := set.Config
 	s := New(cfg)
-	log := story(rng, cfg, 20)
+	log := story(rng, set, 20)
 	for _, record := range log {
 		f.Add(s.AppendSnapshot(nil))
 		mustFold(f, s, record)

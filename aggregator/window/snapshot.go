@@ -12,19 +12,20 @@ import (
 // decides: two shards of one log have equal snapshots, however their tables lie
 // in memory.
 //
-// Layout, version 1 (uvarints unless said otherwise; "time" is a byte 0 for
+// Layout, version 2 (uvarints unless said otherwise; "time" is a byte 0 for
 // none, or a byte 1 and a varint of Unix ms):
 //
-//	byte version = 1
+//	byte version = 2
 //	Shard, Shards, Reducers, Size
-//	position, expected; time clock, watermark, emitted
+//	position; time clock, watermark, emitted
 //	gone, forgotten; 8 bytes seed
 //	said, the position at the last emission
-//	n sources as click.AppendProgress writes them, in order
+//	n sources in order, each as click.AppendProgress writes it, then
+//	  term; time closed; horizon, expected; time at; byte retired
 //	n windows whose counts are kept, ascending: number, flags (1 final, 2 changed), revision,
 //	  n ads in the order they came: length + ad, count·2 + changed
 //	n ids, by segment and then by value: 8 bytes hi, 8 bytes lo, 4 bytes check, 4 bytes window, big endian
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // idBytes is what one id takes, here and in memory.
 const idBytes = 24
@@ -38,7 +39,7 @@ const (
 func (s *Shard) AppendSnapshot(b []byte) []byte {
 	b = append(b, snapshotVersion)
 	for _, v := range [...]int64{
-		int64(s.cfg.Shard), int64(s.cfg.Shards), int64(s.cfg.Reducers), s.cfg.Size, s.position, int64(s.expected),
+		int64(s.cfg.Shard), int64(s.cfg.Shards), int64(s.cfg.Reducers), s.cfg.Size, s.position,
 	} {
 		b = binary.AppendUvarint(b, uint64(v))
 	}
@@ -51,7 +52,7 @@ func (s *Shard) AppendSnapshot(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(s.said))
 	b = binary.AppendUvarint(b, uint64(len(s.sources)))
 	for i := range s.sources {
-		b = click.AppendProgress(b, &s.sources[i])
+		b = s.sources[i].append(b)
 	}
 	live := s.live()
 	b = binary.AppendUvarint(b, uint64(len(live)))
@@ -60,6 +61,15 @@ func (s *Shard) AppendSnapshot(b []byte) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(s.held))
 	return s.ids.append(slices.Grow(b, int(s.held)*idBytes))
+}
+
+func (s *source) append(b []byte) []byte {
+	b = click.AppendProgress(b, &s.Progress)
+	b = binary.AppendUvarint(b, uint64(s.term))
+	b = appendTime(b, s.closed)
+	b = binary.AppendUvarint(b, uint64(s.horizon))
+	b = binary.AppendUvarint(b, uint64(s.expected))
+	return click.AppendFlag(appendTime(b, s.at), s.retired)
 }
 
 func appendTime(b []byte, ms int64) []byte {

@@ -1,8 +1,6 @@
 package window
 
 import (
-	"slices"
-
 	"github.com/clickagg/clickagg/internal/click"
 )
 
@@ -18,28 +16,33 @@ type Status struct {
 	// HeldBy is the source that holds the watermark back: the first one without a
 	// watermark, else the one with the least. It is the zero Source before any.
 	HeldBy  click.Source
-	Sources []click.Progress // a copy, ordered by topic and partition
+	Sources []click.Progress // a copy, ordered by topic and partition, retired ones too
 
 	Windows int   // whose counts are kept
 	Unsaid  int   // of these, with counts that no partial has said yet
 	Ads     int   // summed over these windows
-	IDs     int64 // identities remembered, what MaxIDs limits
+	IDs     int64 // identities remembered, what the rules' MaxIDs limits
 	Bytes   int64 // what the tables occupy
 }
 
 // Status describes the shard.
 func (s *Shard) Status() Status {
 	st := Status{
-		Position: s.position, Watermark: s.watermark, Clock: s.clock,
-		Missing: max(0, int(s.expected)-len(s.sources)), Sources: slices.Clone(s.sources),
+		Position: s.position, Watermark: s.watermark, Clock: s.clock, Sources: s.progress(nil),
 		Windows: len(s.live()), IDs: s.held, Bytes: s.ids.bytes(),
 	}
-	low := int64(0)
+	low, active := int64(0), 0
 	for i := range s.sources {
-		if p := &s.sources[i]; i == 0 || p.Watermark < low {
+		p := &s.sources[i]
+		if p.retired {
+			continue
+		}
+		if active++; active == 1 || p.Watermark < low {
 			low, st.HeldBy = p.Watermark, p.Source
 		}
+		st.Missing = max(st.Missing, int(p.expected))
 	}
+	st.Missing = max(0, st.Missing-active)
 	for _, w := range s.live() {
 		if w.changed {
 			st.Unsaid++

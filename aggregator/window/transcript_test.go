@@ -18,8 +18,10 @@ var update = flag.Bool("update", false, "rewrite the transcripts with what comes
 
 // The transcripts in testdata are stories of one shard. What goes in:
 //
-//	shard name=value ...                   a new shard; durations as in Go, limits as numbers
-//	p0 3..5 at TIME mark TIME of 2         a section of source 0, offsets [3, 5), and how many sources there are
+//	shard name=value ...                   a new shard, and the rules of the sections that follow; durations as in Go
+//	rules name=value ...                   other rules from here on
+//	p0 3..5 at TIME mark TIME of 2         a section of source 0, offsets [3, 5), and how many sources there are;
+//	                                       behind it may stand "term 2", "closed TIME" and "final"
 //	  TIME AD ID [BYTES]                   its clicks, at rising offsets; "@4" before TIME sets the offset
 //	restart                                goes on from a snapshot
 //	status                                 asks how the shard is doing
@@ -56,10 +58,10 @@ func TestTranscripts(t *testing.T) {
 
 // player tells one story.
 type player struct {
-	t   *testing.T
-	cfg Config
-	s   *Shard
-	b   strings.Builder
+	t *testing.T
+	setting
+	s *Shard
+	b strings.Builder
 }
 
 func play(t *testing.T, text string) string {
@@ -79,8 +81,10 @@ func play(t *testing.T, text string) string {
 		case len(words) == 0 || line[0] == '#':
 		case words[0] == "shard":
 			p.shard(words[1:])
+		case words[0] == "rules":
+			p.set(words[1:])
 		case words[0] == "restart":
-			s, err := Restore(p.cfg, p.s.AppendSnapshot(nil))
+			s, err := Restore(p.Config, p.s.AppendSnapshot(nil))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,42 +106,47 @@ func play(t *testing.T, text string) string {
 func (p *player) out(format string, args ...any) { fmt.Fprintf(&p.b, "> "+format+"\n", args...) }
 
 func (p *player) shard(words []string) {
-	p.cfg = Config{
-		Shards: 1, Reducers: 1, Size: 60_000, Lateness: 300_000, Horizon: 600_000, Tick: 1000, Top: 3,
-		MaxIDs: 1000, MaxAds: 1000, Filter: click.FilterAll,
+	p.setting = setting{
+		Config:   Config{Shards: 1, Reducers: 1, Size: 60_000, Filter: click.FilterAll},
+		Rules:    click.Rules{Horizon: 600_000, MaxIDs: 1000, MaxAds: 1000, Top: 3, Tick: 1000},
+		lateness: 300_000,
 	}
+	p.set(words)
+	p.s = New(p.Config)
+}
+
+func (p *player) set(words []string) {
 	for _, word := range words {
 		name, value, _ := strings.Cut(word, "=")
-		number, err := strconv.Atoi(value)
+		number, err := strconv.ParseInt(value, 10, 64)
 		if err != nil {
 			d, err := time.ParseDuration(value)
 			if err != nil {
 				p.t.Fatalf("%s: %v", word, err)
 			}
-			number = int(d.Milliseconds())
+			number = d.Milliseconds()
 		}
 		switch name {
 		case "size":
-			p.cfg.Size = int64(number)
-		case "lateness":
-			p.cfg.Lateness = int64(number)
-		case "horizon":
-			p.cfg.Horizon = int64(number)
-		case "tick":
-			p.cfg.Tick = int64(number)
-		case "top":
-			p.cfg.Top = number
+			p.Size = number
 		case "reducers":
-			p.cfg.Reducers = int32(number)
+			p.Reducers = int32(number)
+		case "lateness":
+			p.lateness = number
+		case "horizon":
+			p.Horizon = number
+		case "tick":
+			p.Tick = number
+		case "top":
+			p.Top = number
 		case "max-ids":
-			p.cfg.MaxIDs = number
+			p.MaxIDs = number
 		case "max-ads":
-			p.cfg.MaxAds = number
+			p.MaxAds = number
 		default:
 			p.t.Fatalf("no setting %q", word)
 		}
 	}
-	p.s = New(p.cfg)
 }
 
 func (p *player) time(word string) int64 {
@@ -161,12 +170,27 @@ func clock(ms int64) string {
 func (p *player) fold(words, clicks []string) {
 	var sec click.Section
 	var at, mark string
-	if _, err := fmt.Sscanf(strings.Join(words, " "), "p%d %d..%d at %s mark %s of %d",
+	if _, err := fmt.Sscanf(strings.Join(words[:8], " "), "p%d %d..%d at %s mark %s of %d",
 		&sec.Source.Partition, &sec.Start, &sec.End, &at, &mark, &sec.Sources); err != nil {
 		p.t.Fatalf("%v: %v", words, err)
 	}
 	sec.Source.Topic = "clicks"
-	sec.At, sec.Watermark = p.time(at), p.time(mark)
+	sec.At, sec.Watermark, sec.Closed, sec.Rules = p.time(at), p.time(mark), click.None, p.Rules
+	if sec.Watermark != click.None {
+		sec.Closed = sec.Watermark - p.lateness
+	}
+	for i, word := range words[8:] {
+		switch word {
+		case "term":
+			if _, err := fmt.Sscan(words[9+i], &sec.Term); err != nil {
+				p.t.Fatal(err)
+			}
+		case "closed":
+			sec.Closed = p.time(words[9+i])
+		case "final":
+			sec.Final = true
+		}
+	}
 	sec.Clicks.Reset(sec.Start)
 	next := sec.Start
 	for _, line := range clicks {

@@ -161,7 +161,7 @@ func (s *Shard) verdict(p *pending) Verdict {
 	if v := s.ids.find(p.hash, p.ID, p.Check, p.number); v != 0 {
 		return v
 	}
-	if s.held >= int64(s.cfg.MaxIDs) {
+	if s.held >= s.rules.MaxIDs {
 		return Crowded
 	}
 	if s.seed == 0 {
@@ -171,7 +171,7 @@ func (s *Shard) verdict(p *pending) Verdict {
 		}
 	}
 	w := s.window(p.number)
-	if !w.ads.add(p.adHash, p.Ad, s.cfg.MaxAds) {
+	if !w.ads.add(p.adHash, p.Ad, s.rules.MaxAds) {
 		return Crowded
 	}
 	w.clicks++

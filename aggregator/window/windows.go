@@ -7,7 +7,7 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-// window is one window of the shard. When its lateness has passed its counts
+// window is one window of the shard. When it takes no more clicks its counts
 // are dropped; the rest stays until its ids are forgotten.
 type window struct {
 	number   uint32
@@ -50,21 +50,20 @@ func (s *Shard) live() []*window {
 
 // closed is the number of the first window that ends after the watermark; those
 // below it are final.
-func (s *Shard) closed() int64 { return s.passed(0) }
+func (s *Shard) closed() int64 { return s.after(s.watermark) }
 
-// passed is the number of the first window that ends after the watermark less a
-// delay.
-func (s *Shard) passed(delay int64) int64 {
-	if s.watermark == click.None || s.watermark < delay {
+// after is the number of the first window that ends after a time.
+func (s *Shard) after(ms int64) int64 {
+	if ms == click.None || ms < 0 {
 		return 0
 	}
-	return min((s.watermark-delay)/s.cfg.Size, windowsMax)
+	return min(ms/s.cfg.Size, windowsMax)
 }
 
-// letGo drops the counts of windows whose lateness has passed and forgets the
-// ids that no acceptable click can repeat.
-func (s *Shard) letGo() {
-	if gone := s.passed(s.cfg.Lateness); gone > s.gone {
+// letGo drops the counts of windows that take no more clicks, and forgets the ids
+// that no click still to come can repeat.
+func (s *Shard) letGo(gone, forgotten int64) {
+	if gone > s.gone {
 		for _, w := range s.live() {
 			if int64(w.number) >= gone {
 				break
@@ -74,7 +73,7 @@ func (s *Shard) letGo() {
 		s.gone = gone
 		clear(s.recent[:])
 	}
-	if forgotten := s.passed(s.cfg.Lateness + s.cfg.Horizon); forgotten > s.forgotten {
+	if forgotten > s.forgotten {
 		s.forgotten = forgotten
 		n, _ := s.search(forgotten)
 		for _, w := range s.windows[:n] {

@@ -47,8 +47,9 @@ func goldenAccount() Account {
 
 func goldenSection() Section {
 	s := Section{
-		Source: goldenSource, Start: 300, End: 306, Watermark: goldenMinute - 15_000, At: goldenMinute + 1,
-		Sources: 4, Account: goldenAccount(),
+		Source: goldenSource, Term: 7, Start: 300, End: 306,
+		Watermark: goldenMinute - 15_000, Closed: goldenMinute - 315_000, At: goldenMinute + 1,
+		Sources: 4, Rules: Rules{Horizon: 600_000, MaxIDs: 20_000_000, MaxAds: 2_000_000, Top: 1000, Tick: 1000}, Account: goldenAccount(),
 	}
 	s.Clicks.Reset(s.Start)
 	s.Clicks.Add(&Routed{Offset: 301, Time: goldenMinute + 5, ID: ID{Hi: 0x0102030405060708, Lo: 0x090a0b0c0d0e0f10}, Check: 0xdeadbeef, Ad: []byte("ad-1")})
@@ -58,7 +59,8 @@ func goldenSection() Section {
 
 func goldenPartial() Partial {
 	return Partial{
-		Shard: 1, Shards: 4, Prev: 795, Position: 812, At: goldenMinute + 61_000, Last: true, Watermark: goldenMinute + 60_000,
+		Shard: 1, Shards: 4, Prev: 795, Position: 812, Chunk: 2, At: goldenMinute + 61_000, Top: 2, Tick: 1000,
+		Last: true, Watermark: goldenMinute + 60_000, Closed: goldenMinute - 240_000,
 		Sources: []Progress{
 			{
 				Source: goldenSource, High: 306, Watermark: goldenMinute + 60_000, Account: goldenAccount(),

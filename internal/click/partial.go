@@ -8,22 +8,26 @@ import (
 // Partial is one record of the partials topic: what a shard says of its windows,
 // as values so far and never as increments. Like a section it names its origin:
 // it says all that is news between two positions of the shard's log. So a reducer
-// drops what it has seen and proves that it misses nothing, also when a shard
-// that was restored speaks at other positions than before, because it was told
-// to speak more or less often.
+// drops what it has seen and proves that it misses nothing. At which positions a
+// shard speaks is a function of its log, so all who run it speak at the same.
 //
-// An emission that is too large for one record is several partials; only the
-// last one carries the watermark and the sources, so that a window is never
-// called complete before its counts are there. A window with more rows than one
-// record holds is a part of several; only its last part has the ranked list, and
-// the parts before it carry rows and nothing else that counts.
+// An emission that is too large for one record is several partials, its chunks;
+// only the last one carries the watermark and the sources, so that a window is
+// never called complete before its counts are there. Chunks are numbered, so that
+// a reducer misses none. A window with more rows than one record holds is a part
+// of several; only its last part has the ranked list, and the parts before it
+// carry rows and nothing else that counts.
 //
-// Layout, version 1:
+// A reducer has no rules of its own either: how long a list is, how often one is
+// published and when a window is let go of stand in the partial.
 //
-//	byte    version = 1
-//	uvarint Shard, Shards, Prev, Position
+// Layout, version 2:
+//
+//	byte    version = 2
+//	uvarint Shard, Shards, Prev, Position, Chunk
 //	time    At
-//	byte    Last (0 or 1); if 1: time Watermark, uvarint n, n sources:
+//	uvarint Top, Tick
+//	byte    Last (0 or 1); if 1: time Watermark, Closed, uvarint n, n sources:
 //	          source, uvarint High, time Watermark, account,
 //	          uvarint counted, duplicate, conflict, crowded, stale
 //	uvarint number of windows, each:
@@ -34,11 +38,17 @@ type Partial struct {
 	Shard, Shards int32
 	Prev          int64 // the shard's Position when it spoke last; 0 when it never did
 	Position      int64 // the shard's next shuffle offset when it said this; above Prev
+	Chunk         int32 // its number within the emission, from 0
 	At            int64 // the shard's clock, which is the newest section's At
+	Top           int64 // length of the ranked lists
+	Tick          int64 // ms of the clock between two emissions
 	Last          bool  // the last partial of an emission
 	Watermark     int64 // of the shard; None while a source has none
-	Sources       []Progress
-	Windows       []WindowPart
+	// Closed is the end of the newest window that the shard has let go of: it says
+	// nothing more of windows that end at or before it. None when there is none.
+	Closed  int64
+	Sources []Progress
+	Windows []WindowPart
 }
 
 // Progress is how far a shard is with one source.
@@ -63,7 +73,7 @@ type WindowPart struct {
 	Top      []Row // the shard's ranked list: greater count first, then ad by bytes
 }
 
-const partialVersion = 1
+const partialVersion = 2
 
 // AppendRows encodes a list of ads and counts. Read it with [Decoder.Rows].
 func AppendRows(b []byte, rows []Row) []byte {
@@ -78,18 +88,18 @@ func AppendRows(b []byte, rows []Row) []byte {
 // Append encodes the partial after b.
 func (p *Partial) Append(b []byte) []byte {
 	b = append(b, partialVersion)
-	for _, v := range [...]int64{int64(p.Shard), int64(p.Shards), p.Prev, p.Position} {
+	for _, v := range [...]int64{int64(p.Shard), int64(p.Shards), p.Prev, p.Position, int64(p.Chunk)} {
 		b = AppendTotal(b, v)
 	}
 	b = AppendTime(b, p.At)
+	b = AppendTotal(AppendTotal(b, p.Top), p.Tick)
+	b = AppendFlag(b, p.Last)
 	if p.Last {
-		b = AppendTime(append(b, 1), p.Watermark)
+		b = AppendTime(AppendTime(b, p.Watermark), p.Closed)
 		b = binary.AppendUvarint(b, uint64(len(p.Sources)))
 		for i := range p.Sources {
 			b = AppendProgress(b, &p.Sources[i])
 		}
-	} else {
-		b = append(b, 0)
 	}
 	b = binary.AppendUvarint(b, uint64(len(p.Windows)))
 	for i := range p.Windows {
@@ -149,16 +159,22 @@ func (p *Partial) Parse(b []byte) error {
 		return err
 	}
 	sources, windows := p.Sources[:0], p.Windows[:0]
-	*p = Partial{Watermark: None}
+	*p = Partial{Watermark: None, Closed: None}
 	shard, shards := d.Uint(), d.Uint()
 	if shard >= shards || shards > 1<<20 {
 		d.Fail()
 	}
 	p.Shard, p.Shards = int32(shard), int32(shards)
 	p.Prev, p.Position = d.Total(), d.Total()
+	chunk := d.Uint()
+	if chunk > 1<<30 {
+		d.Fail()
+	}
+	p.Chunk = int32(chunk)
 	p.At = d.Time()
+	p.Top, p.Tick = d.Total(), d.Total()
 	if p.Last = d.Flag(); p.Last {
-		p.Watermark = d.Time()
+		p.Watermark, p.Closed = d.Time(), d.Time()
 		for range d.Count(30) {
 			sources = more(sources)
 			d.Progress(&sources[len(sources)-1])

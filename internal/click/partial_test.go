@@ -27,10 +27,11 @@ func someProgress(rng *rand.Rand) Progress {
 func somePartial(rng *rand.Rand) Partial {
 	shards := 1 + rng.Int32N(1<<20)
 	p := Partial{
-		Shard: rng.Int32N(shards), Shards: shards, Prev: someTotal(rng), Position: someTotal(rng), At: someTime(rng), Watermark: None,
+		Shard: rng.Int32N(shards), Shards: shards, Prev: someTotal(rng), Position: someTotal(rng), Chunk: rng.Int32N(1 << 20),
+		At: someTime(rng), Top: someTotal(rng), Tick: someTotal(rng), Watermark: None, Closed: None,
 	}
 	if p.Last = rng.IntN(2) == 0; p.Last {
-		p.Watermark = someTime(rng)
+		p.Watermark, p.Closed = someTime(rng), someTime(rng)
 		for range rng.IntN(3) {
 			p.Sources = append(p.Sources, someProgress(rng))
 		}
@@ -106,6 +107,7 @@ func TestPartialRefuses(t *testing.T) {
 		"shard out of range": func(p *Partial) { p.Shard = p.Shards },
 		"too many shards":    func(p *Partial) { p.Shards = 1<<20 + 1 },
 		"negative number":    func(p *Partial) { p.Prev = -1 },
+		"negative chunk":     func(p *Partial) { p.Chunk = -1 },
 		"no state":           func(p *Partial) { p.Windows[0].State = 0 },
 		"unknown state":      func(p *Partial) { p.Windows[0].State = Corrected + 1 },
 		"negative count":     func(p *Partial) { p.Windows[0].Rows[0].Count = -1 },

@@ -10,15 +10,20 @@ import (
 // A mapper sends a section of the same range to every shard, empty for those
 // that have no click in it, so that every shard can prove that it misses none.
 //
-// Layout, version 1 (varints as in encoding/binary; "time" is a byte 0 for
+// What a shard must know to judge stands in the section: a shard has no rules of
+// its own, so it does not matter which process runs it, or how many do.
+//
+// Layout, version 2 (varints as in encoding/binary; "time" is a byte 0 for
 // [None], or a byte 1 and a varint of Unix ms):
 //
-//	byte    version = 1
+//	byte    version = 2
 //	        source: 16 bytes topic id, uvarint partition, uvarint length + topic
+//	uvarint Term
 //	uvarint Start, uvarint End − Start
-//	time    Watermark
-//	time    At
+//	byte    Final (0 or 1)
+//	time    Watermark, Closed, At
 //	uvarint Sources
+//	uvarint Horizon, MaxIDs, MaxAds, Top, Tick
 //	        account: uvarint skipped, received, marks, late, routed; byte n, n uvarints rejected
 //	uvarint number of clicks
 //	varint  base: event time the clicks' times are relative to
@@ -26,12 +31,28 @@ import (
 //	        16 bytes id (big endian), 4 bytes check, uvarint length + ad
 type Section struct {
 	Source     Source
+	Term       int64 // of the source's owner; a section of an earlier owner than one heard of is passed over
 	Start, End int64
+	Final      bool  // the source is retired: nobody waits for it any more
 	Watermark  int64 // of the source after End; None when it has none
-	At         int64 // the broker's clock when the section was made, Unix ms; paces the ticks
-	Sources    int32 // how many sources the mapper knows of in all input topics; a shard waits for each
-	Account    Account
-	Clicks     Clicks
+	// Closed is the end of the newest window that the source has closed for good: it
+	// sends no more clicks into windows that end at or before it. None when there is
+	// none. It never falls, whatever becomes of the rules.
+	Closed  int64
+	At      int64 // the broker's clock when the section was made, Unix ms; paces the ticks; None when unknown
+	Sources int32 // how many sources the mapper knows of in all input topics; a shard waits for each
+	Rules   Rules
+	Account Account
+	Clicks  Clicks
+}
+
+// Rules are what a shard goes by when it folds a section.
+type Rules struct {
+	Horizon int64 // ms; the windows of a click and of its repeat start no further apart
+	MaxIDs  int64 // most identities a shard remembers
+	MaxAds  int64 // most ads a shard counts in one window
+	Top     int64 // length of a window's ranked list
+	Tick    int64 // ms of the shard's clock between two emissions
 }
 
 // Routed is one click as a shard sees it. Ad is a view into the section.
@@ -43,7 +64,7 @@ type Routed struct {
 	Ad     []byte
 }
 
-const sectionVersion = 1
+const sectionVersion = 2
 
 // Clicks is the encoded list of a section's clicks: appended to by the mapper,
 // walked by the shard, never held as a slice of structs.
@@ -123,11 +144,17 @@ func (c *Clicks) Whole() bool { return c.N == 0 && len(c.b) == 0 }
 func (s *Section) Append(b []byte) []byte {
 	b = append(b, sectionVersion)
 	b = appendSource(b, s.Source)
+	b = AppendTotal(b, s.Term)
 	b = AppendTotal(b, s.Start)
 	b = AppendTotal(b, s.End-s.Start)
+	b = AppendFlag(b, s.Final)
 	b = AppendTime(b, s.Watermark)
+	b = AppendTime(b, s.Closed)
 	b = AppendTime(b, s.At)
 	b = AppendTotal(b, int64(s.Sources))
+	for _, v := range [...]int64{s.Rules.Horizon, s.Rules.MaxIDs, s.Rules.MaxAds, s.Rules.Top, s.Rules.Tick} {
+		b = AppendTotal(b, v)
+	}
 	b = AppendAccount(b, &s.Account)
 	b = binary.AppendUvarint(b, uint64(s.Clicks.N))
 	b = binary.AppendVarint(b, s.Clicks.base)
@@ -150,15 +177,19 @@ func (s *Section) Parse(b []byte) error {
 		return err
 	}
 	d.source(&s.Source)
+	s.Term = d.Total()
 	s.Start = d.Total()
 	s.End = s.Start + d.Total()
-	s.Watermark = d.Time()
-	s.At = d.Time()
+	s.Final = d.Flag()
+	s.Watermark, s.Closed, s.At = d.Time(), d.Time(), d.Time()
 	n := d.Uint()
 	if n > 1<<20 {
 		d.Fail()
 	}
 	s.Sources = int32(n)
+	for _, v := range [...]*int64{&s.Rules.Horizon, &s.Rules.MaxIDs, &s.Rules.MaxAds, &s.Rules.Top, &s.Rules.Tick} {
+		*v = d.Total()
+	}
 	s.Account = d.account()
 	s.Clicks = Clicks{N: d.Count(clickBytes), prev: s.Start}
 	s.Clicks.base = d.Int()

@@ -49,8 +49,10 @@ func someAccount(rng *rand.Rand) Account {
 
 func someSection(rng *rand.Rand) (s Section, clicks []Routed) {
 	s = Section{
-		Source: someSource(rng), Start: someTotal(rng) / 2, Watermark: someTime(rng), At: someTime(rng),
+		Source: someSource(rng), Term: someTotal(rng), Start: someTotal(rng) / 2, Final: rng.IntN(2) == 0,
+		Watermark: someTime(rng), Closed: someTime(rng), At: someTime(rng),
 		Sources: rng.Int32N(1<<20 + 1), Account: someAccount(rng),
+		Rules: Rules{Horizon: someTotal(rng), MaxIDs: someTotal(rng), MaxAds: someTotal(rng), Top: someTotal(rng), Tick: someTotal(rng)},
 	}
 	s.Clicks.Reset(s.Start)
 	at := s.Start
@@ -227,6 +229,8 @@ func TestSectionRefuses(t *testing.T) {
 		"too many sources":         func(s *Section) { s.Sources = 1<<20 + 1 },
 		"negative partition":       func(s *Section) { s.Source.Partition = -1 },
 		"negative total":           func(s *Section) { s.Account.Received = -1 },
+		"negative term":            func(s *Section) { s.Term = -1 },
+		"negative rule":            func(s *Section) { s.Rules.Tick = -1 },
 	} {
 		s := good
 		change(&s)

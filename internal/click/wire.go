@@ -19,6 +19,14 @@ func AppendTime(b []byte, ms int64) []byte {
 	return binary.AppendVarint(append(b, 1), ms)
 }
 
+// AppendFlag encodes a yes or no. Read it with [Decoder.Flag].
+func AppendFlag(b []byte, yes bool) []byte {
+	if yes {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
 func appendSource(b []byte, s Source) []byte {
 	b = append(b, s.ID[:]...)
 	b = binary.AppendUvarint(b, uint64(s.Partition))

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -27,10 +28,14 @@ type Cluster struct {
 
 // Facts is everything the control topic says.
 type Facts struct {
-	Cluster *Cluster                // nil before the first start
-	Live    map[click.TopicID]int64 // broker time, Unix ms, since which a topic is live
-	Run     *Run                    // the newest one; nil before the first start
+	Cluster *Cluster                     // nil before the first start
+	Live    map[click.TopicID]int64      // broker time, Unix ms, since which a topic is live
+	Rules   map[string]map[string]string // by fingerprint: key of the configuration to its value
+	begun   map[string]bool              // by key
 }
+
+// HasBegun tells whether a source ever had an owner.
+func (f *Facts) HasBegun(s click.Source) bool { return f.begun[begunKey(s)] }
 
 // LiveSince is since when a topic is live, or click.None.
 func (f *Facts) LiveSince(id click.TopicID) int64 {
@@ -42,13 +47,14 @@ func (f *Facts) LiveSince(id click.TopicID) int64 {
 
 const (
 	keyCluster = "cluster"
-	keyLive    = "live/" // and the topic's id in hex
-	keyRun     = "run"
+	keyLive    = "live/"  // and the topic's id in hex
+	keyRules   = "rules/" // and their fingerprint
+	keyBegun   = "begun/" // and the topic's id in hex, and the partition
 )
 
 // Load reads the control topic from its start to its present end.
 func Load(ctx context.Context, log stream.Log, topic string) (Facts, error) {
-	facts := Facts{Live: map[click.TopicID]int64{}}
+	facts := Facts{Live: map[click.TopicID]int64{}, Rules: map[string]map[string]string{}, begun: map[string]bool{}}
 	start, end, err := log.Bounds(ctx, topic, 0)
 	if err != nil {
 		return facts, fmt.Errorf("control: bounds: %w", err)
@@ -88,13 +94,17 @@ func (f *Facts) take(r *click.Record) error {
 			return fmt.Errorf("cluster record: %w", err)
 		}
 		f.Cluster = &c
-	case key == keyRun:
-		var run Run
-		if err := json.Unmarshal(r.Value, &run); err != nil {
-			return fmt.Errorf("run record: %w", err)
+	case strings.HasPrefix(key, keyRules):
+		var rules map[string]string
+		if err := json.Unmarshal(r.Value, &rules); err != nil {
+			return fmt.Errorf("rules record: %w", err)
 		}
-		f.Run = &run
-	case len(key) > len(keyLive) && key[:len(keyLive)] == keyLive:
+		if print := key[len(keyRules):]; f.Rules[print] == nil {
+			f.Rules[print] = rules
+		}
+	case strings.HasPrefix(key, keyBegun):
+		f.begun[key] = true
+	case strings.HasPrefix(key, keyLive):
 		raw, err := hex.DecodeString(key[len(keyLive):])
 		if err != nil || len(raw) != len(click.TopicID{}) {
 			return fmt.Errorf("live record: bad topic id %q", key)
@@ -168,9 +178,5 @@ func propose(ctx context.Context, log stream.Log, topic string, c Cluster) error
 // broker's time of the first such record on, a partition of the topic that
 // never had a click follows the broker's clock.
 func AnnounceLive(ctx context.Context, log stream.Log, topic string, id click.TopicID) error {
-	key := []byte(keyLive + hex.EncodeToString(id[:]))
-	if err := log.Append(ctx, topic, []stream.Message{{Key: key, Value: []byte("{}")}}); err != nil {
-		return fmt.Errorf("control: announce a live topic: %w", err)
-	}
-	return nil
+	return note(ctx, log, topic, keyLive+hex.EncodeToString(id[:]), []byte("{}"))
 }

@@ -95,7 +95,7 @@ func TestLive(t *testing.T) {
 
 func TestBadRecords(t *testing.T) {
 	t.Parallel()
-	for key, value := range map[string]string{"cluster": "{", "live/zz": "{}", "live/0102": "{}"} {
+	for key, value := range map[string]string{"cluster": "{", "live/zz": "{}", "live/0102": "{}", "rules/0": "["} {
 		log := newLog()
 		if err := log.Append(t.Context(), topic, []stream.Message{{Key: []byte(key), Value: []byte(value)}}); err != nil {
 			t.Fatal(err)

@@ -53,7 +53,10 @@ func (c *cluster) land(now int64, name string, messages []stream.Message) {
 // handle is the log as one process sees it: with its faults.
 type handle struct{ p *proc }
 
-var _ stream.Log = handle{}
+var (
+	_ stream.Log         = handle{}
+	_ stream.BrokerClock = handle{}
+)
 
 // Topic implements stream.Log.
 func (h handle) Topic(_ context.Context, name string) (stream.Topic, error) {
@@ -74,7 +77,7 @@ func (h handle) Bounds(_ context.Context, name string, partition int32) (start, 
 // Open implements stream.Log.
 func (h handle) Open(_ context.Context, name string, partition int32, at stream.Place) (stream.Reader, error) {
 	h.p.pass()
-	return &reader{p: h.p, log: &h.p.w.log.topics[name].partitions[partition], next: at.Offset}, nil
+	return &reader{p: h.p, name: name, log: &h.p.w.log.topics[name].partitions[partition], next: at.Offset}, nil
 }
 
 // Append implements stream.Log: messages land once, twice, in part before a
@@ -86,6 +89,10 @@ func (h handle) Append(ctx context.Context, name string, messages []stream.Messa
 		return err
 	}
 	kept := cloneMessages(messages)
+	if h.p.stopped && w.weather.oneIn(w, w.weather.gives, "the request is given up") {
+		w.log.land(w.now, name, kept[:w.choose(len(kept)+1, "how much of it landed")])
+		return context.DeadlineExceeded
+	}
 	if w.weather.oneIn(w, w.weather.cut, "the process is killed while its request lands") {
 		w.log.land(w.now, name, kept[:w.choose(len(kept)+1, "how much of it landed")])
 		h.p.killed = true
@@ -100,7 +107,13 @@ func (h handle) Append(ctx context.Context, name string, messages []stream.Messa
 		w.later(int64(w.choose(60_000, "for how long")), func() { w.log.land(w.now, name, kept) })
 	}
 	h.p.pass() // killed after it landed, before the process knows
+	h.p.heard = true
 	return nil
+}
+
+// BrokerTime implements stream.BrokerClock.
+func (h handle) BrokerTime(at time.Time) (time.Time, bool) {
+	return time.UnixMilli(at.UnixMilli() - h.p.role.skew + h.p.ahead), h.p.w.weather.stamped && h.p.heard
 }
 
 func cloneMessages(messages []stream.Message) []stream.Message {
@@ -120,18 +133,37 @@ func positionKey(group, topic string, partition int32) string {
 // Committed implements stream.Log.
 func (h handle) Committed(_ context.Context, group, topic string, partition int32) (stream.Position, bool, error) {
 	h.p.pass()
-	p, ok := h.p.w.log.positions[positionKey(group, topic, partition)]
+	key := positionKey(group, topic, partition)
+	p, ok := h.p.w.log.positions[key]
+	h.p.known[key] = p
 	return p, ok, nil
 }
 
-// Commit implements stream.Log. Like Kafka's, it does not ask who commits: a
-// zombie can take a position back.
+// Commit implements stream.Log. A group's coordinator takes the owner's commits
+// only, and only when no other owner has committed since this process last looked. In
+// some histories it does not ask, but for the mappers': a zombie takes a position back.
 func (h handle) Commit(_ context.Context, group, topic string, partition int32, at stream.Position) error {
 	h.p.pass()
-	h.p.w.log.positions[positionKey(group, topic, partition)] = at
+	w, key := h.p.w, positionKey(group, topic, partition)
+	if w.guards(group) {
+		if w.mutant != anyoneCommits && h.p.role.now != h.p {
+			return fmt.Errorf("%s is not its owner: %w", h.p.role.name, stream.ErrNotOwner)
+		}
+		if w.mutant != unaware && w.mutant != anyoneCommits && h.p.known[key] != w.log.positions[key] {
+			return fmt.Errorf("%s had another owner: %w", h.p.role.name, stream.ErrNotOwner)
+		}
+	}
+	w.log.positions[key], h.p.known[key] = at, at
+	if group == mapperGroup {
+		w.judged(partition, at)
+		h.p.role.rules = h.p.rules // the next process is started with the same, as a rule
+	}
 	h.p.pass()
 	return nil
 }
+
+// guards tells whether the coordinator asks who commits.
+func (w *world) guards(group string) bool { return group == mapperGroup || w.weather.guarded }
 
 // Close implements stream.Log.
 func (h handle) Close() error { return nil }
@@ -139,6 +171,7 @@ func (h handle) Close() error { return nil }
 // reader reads one partition of the fake log in batches of any size.
 type reader struct {
 	p     *proc
+	name  string
 	log   *[]click.Record
 	next  int64
 	batch stream.Batch
@@ -165,7 +198,7 @@ func (r *reader) Read(ctx context.Context, wait time.Duration) (*stream.Batch, e
 		asked = w.now
 	}
 	r.next += n
-	r.batch = stream.Batch{Records: records, Next: r.next, End: end, Asked: time.UnixMilli(asked + r.p.role.skew)}
+	r.batch = stream.Batch{Records: r.p.see(r.name, records), Next: r.next, End: end, Epoch: stream.NoEpoch, Asked: time.UnixMilli(asked + r.p.role.skew)}
 	return &r.batch, nil
 }
 

@@ -69,7 +69,7 @@ func (m *maker) produce() {
 	case w.weather.oneIn(w, w.weather.disorder, "a click comes out of order"):
 		e.at -= int64(w.choose(14_000, "how far"))
 	case w.weather.oneIn(w, w.weather.late, "a click comes late"):
-		e.at -= int64(w.choose(int(w.cfg.size+w.cfg.lateness+w.cfg.delay)+60_000, "how late"))
+		e.at -= int64(w.choose(int(w.cfg.size+w.cfg.rules.lateness+w.cfg.rules.delay)+60_000, "how late"))
 	case w.weather.oneIn(w, w.weather.forged, "a click has a forged time"):
 		e.at += int64(w.choose(3_600_000, "how far ahead"))
 	}

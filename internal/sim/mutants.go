@@ -20,7 +20,7 @@ const (
 	forgetsMark              // the watermark is not kept beside the committed position
 	increments               // results are sent as increments, the store adds them up
 	twoInFlight              // two requests of a process are under way at once
-	shortHorizon             // windows and ids are let go of while their clicks may still come
+	letsGo                   // windows are let go of while their clicks may still come
 	lastWriteWins            // the store ignores versions
 	forgetsSources           // a shard does not wait for a source it has never heard of
 	marksFirst               // marks are sent before the results they vouch for
@@ -28,36 +28,40 @@ const (
 	restartedVersions        // versions begin anew with each process
 	freeIdle                 // a silent source's watermark runs ahead of the clock
 	blind                    // a mapper does not look whether its topic is live before it judges
+	ownTick                  // a shard goes by a tick of its own
+	losesPart                // a part of what a shard says at once gets lost
+	ownClock                 // a mapper goes by its machine's clock
+	alwaysEnded              // every position says that its owner ended in order
+	endsAnyhow               // an owner that is told to stop says so whatever others may have sent
+	reopens                  // what was closed is not kept beside the position
+	sameTerm                 // shards do not know one owner from the next
+	anyoneCommits            // the coordinator takes commits of mappers that are not the owner
+	unaware                  // and of an owner that does not know that there was another one meanwhile
 	mutants                  // one past the last
 )
 
 var mutantNames = [mutants]string{
-	"sound", "commit first", "forgets the mark", "increments", "two in flight", "short horizon", "last write wins",
+	"sound", "commit first", "forgets the mark", "increments", "two in flight", "lets go", "last write wins",
 	"forgets sources", "marks first", "any order", "restarted versions", "free idle", "blind",
+	"own tick", "loses a part", "own clock", "always ended", "ends anyhow", "reopens", "same term", "anyone commits", "unaware",
 }
 
 func (m mutant) String() string { return mutantNames[m] }
-
-// held is how long, in ms, a shard keeps a window and its ids open for late clicks.
-func (m mutant) held(c settings) int64 {
-	if m == shortHorizon {
-		return 0
-	}
-	return c.lateness
-}
 
 // log wraps a process's log so that it breaks the rule the mutant stands for.
 func (m mutant) log(h handle, w *world) stream.Log {
 	switch m {
 	case commitFirst, twoInFlight:
 		return &hasty{handle: h, m: m}
-	case forgetsMark:
-		return forgetful{h}
+	case forgetsMark, alwaysEnded, endsAnyhow, reopens:
+		return forgetful{h, m}
+	case ownClock:
+		return timeless{h}
 	case increments:
 		return &deltas{handle: h, sent: map[cellKey]int64{}}
 	case blind:
 		return unseeing{h}
-	case forgetsSources, marksFirst, anyOrder, restartedVersions, freeIdle:
+	case forgetsSources, marksFirst, anyOrder, restartedVersions, freeIdle, letsGo, losesPart, sameTerm:
 		return &liar{handle: h, m: m, w: w}
 	}
 	return h
@@ -107,17 +111,33 @@ func (h *hasty) Commit(ctx context.Context, group, topic string, partition int32
 	return h.flush(ctx)
 }
 
-// forgetful commits the offset without the watermark.
-type forgetful struct{ handle }
+// forgetful commits something else than it should beside the offset.
+type forgetful struct {
+	handle
+	m mutant
+}
 
 func (f forgetful) Commit(ctx context.Context, group, topic string, partition int32, at stream.Position) error {
-	id, text, ok := strings.Cut(at.Metadata, "/")
-	if s, err := rule.DecodeState(text); ok && err == nil {
-		s.Seen, s.LastAppend = click.None, click.None
-		at.Metadata = id + "/" + s.Encode()
+	if p := strings.SplitN(at.Metadata, "/", 5); len(p) == 5 {
+		s, _ := rule.DecodeState(p[4])
+		switch {
+		case f.m == forgetsMark:
+			s.Seen, s.LastAppend, s.Closed = click.None, click.None, click.None
+		case f.m == reopens:
+			s.Closed = click.None
+		case f.m == alwaysEnded, f.m == endsAnyhow && f.p.stopped:
+			p[3] = "ended"
+		}
+		p[4] = s.Encode()
+		at.Metadata = strings.Join(p, "/")
 	}
 	return f.handle.Commit(ctx, group, topic, partition, at)
 }
+
+// timeless does not tell what time the brokers have.
+type timeless struct{ handle }
+
+func (timeless) BrokerTime(time.Time) (time.Time, bool) { return time.Time{}, false }
 
 // unseeing finds the control topic empty.
 type unseeing struct{ handle }
@@ -168,8 +188,21 @@ func (l *liar) Append(ctx context.Context, topic string, messages []stream.Messa
 		l.sections(messages, func(s *click.Section) {
 			if s.Start == s.End && s.Watermark != click.None {
 				s.Watermark = l.w.now + time.Minute.Milliseconds()
+				s.Closed = s.Watermark - l.p.rules.lateness
 			}
 		})
+	case l.m == letsGo && topic == l.w.topics.Shuffle:
+		l.sections(messages, func(s *click.Section) { s.Closed = s.Watermark })
+	case l.m == sameTerm && topic == l.w.topics.Shuffle:
+		l.sections(messages, func(s *click.Section) { s.Term = 1 })
+	case l.m == losesPart && topic == l.w.topics.Partials:
+		for i := range messages {
+			var p click.Partial
+			if err := p.Parse(messages[i].Value); err == nil && !p.Last && l.w.choose(20, "it gets lost") == 19 {
+				messages = append(messages[:i], messages[i+1:]...)
+				break
+			}
+		}
 	case l.m == marksFirst && topic == l.w.topics.Results:
 		var marks, rest []stream.Message
 		for _, m := range messages {
@@ -204,4 +237,22 @@ func (l *liar) sections(messages []stream.Message, change func(*click.Section)) 
 			messages[i].Value = s.Append(nil)
 		}
 	}
+}
+
+// see is what a process reads of a topic. Planted fault: its shard reads another
+// tick than the mapper wrote.
+func (p *proc) see(topic string, records []click.Record) []click.Record {
+	if p.w.mutant != ownTick || topic != p.w.topics.Shuffle {
+		return records
+	}
+	if p.tick == 0 {
+		p.tick = int64(200 + p.w.choose(10_000, "a tick of its own"))
+	}
+	for i := range records {
+		if s, err := click.ParseSection(records[i].Value); err == nil {
+			s.Rules.Tick = p.tick
+			records[i].Value = s.Append(nil)
+		}
+	}
+	return records
 }

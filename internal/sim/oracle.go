@@ -18,7 +18,8 @@ type answer struct {
 
 // oracle reads the input from its start, partition by partition. It knows nothing
 // of shards, crashes, or the order between partitions. Since when the topic is
-// live it takes from the control topic, which is part of the log.
+// live it takes from the control topic, which is part of the log, and where a source
+// was handed over to other rules from its positions.
 func (w *world) oracle() answer {
 	a := answer{counts: map[cellKey]int64{}}
 	seen := map[string]bool{}
@@ -29,14 +30,15 @@ func (w *world) oracle() answer {
 		}
 	}
 	for p, partition := range w.log.topics[input].partitions {
-		w.recount(partition, w.produced[p], live, seen, &a)
+		w.recount(partition, w.produced[p], w.eras[p], live, seen, &a)
 	}
 	return a
 }
 
-func (w *world) recount(partition []click.Record, produced []event, live int64, seen map[string]bool, a *answer) {
+func (w *world) recount(partition []click.Record, produced []event, eras []era, live int64, seen map[string]bool, a *answer) {
 	c := w.cfg
-	mark, last := int64(click.None), int64(click.None)
+	var now rules
+	mark, last, closed := int64(click.None), int64(click.None), int64(click.None)
 	move := func(at int64) { // the partition was silent: its mark moved with the clock
 		follows := live != click.None && at >= live+c.idle
 		switch silent := at - last; {
@@ -47,18 +49,20 @@ func (w *world) recount(partition []click.Record, produced []event, live int64, 
 		case mark != click.None && silent >= c.idle && follows:
 			mark = min(mark+silent, max(mark, at))
 		case mark != click.None && silent >= c.idle: // history may go on after any pause
-			mark = min(mark+min(silent, c.lateness), max(mark, at))
+			mark = min(mark+min(silent, now.lateness), max(mark, at))
 		}
 		last = max(last, at)
 	}
 	for i := range partition {
 		r, e := &partition[i], produced[i]
+		era := eraOf(eras, r.Offset)
+		now, closed = era.rules, max(closed, era.closed)
 		switch e.kind {
 		case garbage:
 			a.rejected++
 		case closing:
 			move(r.Append)
-			mark = max(mark, min(e.at, r.Append)+c.delay)
+			mark = max(mark, min(e.at, r.Append)+now.delay)
 			a.marks++
 		default:
 			if e.at > r.Append+c.future {
@@ -67,7 +71,10 @@ func (w *world) recount(partition []click.Record, produced []event, live int64, 
 			}
 			move(r.Append)
 			end := e.at - e.at%c.size + c.size
-			isLate := mark != click.None && end+c.lateness <= mark-c.delay
+			if mark != click.None {
+				closed = max(closed, mark-now.delay-now.lateness)
+			}
+			isLate := end <= closed
 			mark = max(mark, min(e.at, r.Append))
 			id := e.ad + "\n" + strconv.Itoa(e.id)
 			switch {

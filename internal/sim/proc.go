@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"time"
+
+	"github.com/clickagg/clickagg/internal/stream"
 )
 
 // proc is one process: a coroutine that runs a stage. It gives way before every
@@ -27,6 +29,12 @@ type proc struct {
 	zombie  bool        // replaced while asleep
 	frozen  int64       // stopped like by SIGSTOP until this time
 	stopped bool        // told to stop
+
+	rules rules                      // a mapper's
+	known map[string]stream.Position // positions as this process last saw them
+	ahead int64                      // of the brokers' clock, as far as this process can tell: mostly behind
+	heard bool                       // a broker has told its time
+	tick  int64                      // planted fault: a shard's own
 }
 
 // errKilled unwinds a killed process. Nothing it does after this counts.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/control"
+	"github.com/clickagg/clickagg/internal/stream"
 )
 
 // Result is what one history came to.
@@ -13,6 +15,8 @@ type Result struct {
 	Steps, Kills, Zombies            int
 	Counted, Repeats, Late, Rejected int64 // as the oracle says
 	Corrected                        int64 // counts that changed after they were final
+	Ruled, Refused                   int   // sources that were handed over to other rules; processes refused for theirs
+	Parts                            int64 // records of what was too large for one
 }
 
 // Add adds another history's.
@@ -25,6 +29,9 @@ func (r *Result) Add(o Result) {
 	r.Late += o.Late
 	r.Rejected += o.Rejected
 	r.Corrected += o.Corrected
+	r.Ruled += o.Ruled
+	r.Refused += o.Refused
+	r.Parts += o.Parts
 }
 
 // Run plays one whole history and returns the first broken promise.
@@ -39,7 +46,17 @@ func run(choose Chooser, m mutant) (Result, error) {
 	a := w.oracle()
 	r := Result{
 		Steps: w.steps, Kills: w.kills, Zombies: w.zombies,
-		Counted: a.valid, Repeats: a.repeats, Late: a.late, Rejected: a.rejected,
+		Counted: a.valid, Repeats: a.repeats, Late: a.late, Rejected: a.rejected, Refused: w.refused,
+	}
+	for _, eras := range w.eras {
+		r.Ruled += max(0, len(eras)-1)
+	}
+	for _, partials := range w.log.topics[w.topics.Partials].partitions {
+		for i := range partials {
+			if p := new(click.Partial); p.Parse(partials[i].Value) == nil && !p.Last {
+				r.Parts++
+			}
+		}
 	}
 	for _, c := range w.db.cells {
 		if c.State == click.Corrected {
@@ -72,7 +89,7 @@ func (w *world) play() error {
 	// Far enough that nothing produced so far can be held open, and every held
 	// request has landed.
 	for range 2 {
-		w.now += w.cfg.size + w.cfg.lateness + w.cfg.future + 60_000
+		w.now += w.cfg.size + longest.lateness + longest.delay + w.cfg.future + 60_000
 		w.happen()
 		if err := w.rest(); err != nil {
 			return err
@@ -111,7 +128,12 @@ func (w *world) turn() error {
 // stop, in which case another takes its place.
 func (w *world) bury(p *proc) error {
 	w.forget(p)
-	if p.err != nil && !p.killed && !p.stopped {
+	switch {
+	case p.err == nil || p.killed || p.stopped:
+	case errors.Is(p.err, stream.ErrNotOwner):
+	case errors.Is(p.err, control.ErrRules):
+		p.role.refuse(w)
+	default:
 		return w.failure("%s gave up: %w", p.role.name, p.err)
 	}
 	if p.role.now == p {
@@ -194,11 +216,56 @@ func (w *world) disturb() {
 			w.start(p.role)
 		}
 	}
+	if w.weather.oneIn(w, w.weather.moves, "a partition moves") {
+		w.move()
+	}
 	if w.weather.oneIn(w, w.weather.term, "somebody is told to stop") {
-		w.procs[w.choose(len(w.procs), "who")].term()
+		w.anyone("who").term()
 	}
 	if w.weather.oneIn(w, w.weather.wipe, "the snapshots are lost") {
 		w.snaps = map[string][]byte{}
+	}
+}
+
+// anyone picks a process, a mapper as often as any other.
+func (w *world) anyone(what string) *proc {
+	if w.choose(2, what+": a mapper or any") == 1 {
+		return w.roles[w.choose(w.cfg.sources, what)].now
+	}
+	return w.procs[w.choose(len(w.procs), what)]
+}
+
+// move gives a partition to another process. The one before works on until it hears
+// of that; or the partition comes back to it before it does.
+func (w *world) move() {
+	p := w.anyone("whose")
+	if p.role.now != p {
+		return
+	}
+	w.zombies++
+	p.zombie = true
+	back := w.choose(3, "and comes back") == 2
+	w.later(int64(w.choose(40_000, "until it hears of it")), func() {
+		switch {
+		case p.done:
+		case back:
+			if q := p.role.now; q != p {
+				p.role.now, p.zombie = p, false
+				q.zombie = true
+				q.term()
+			}
+		default:
+			p.term()
+		}
+	})
+	w.start(p.role)
+	if q := p.role.now; w.choose(2, "and the new owner is soon told to stop") == 1 {
+		w.later(int64(w.choose(5_000, "how soon")), func() {
+			if !q.done {
+				q.role.changes = w.weather.ruled > 0
+				q.term()
+			}
+		})
 	}
 }
 
@@ -239,6 +306,9 @@ func (w *world) check() error {
 	if err := w.checkRankings(&a); err != nil {
 		return err
 	}
+	if err := w.checkEmissions(); err != nil {
+		return err
+	}
 	return w.checkAccount(&a)
 }
 
@@ -262,9 +332,34 @@ func (w *world) checkRankings(a *answer) error {
 			}
 		}
 		for k, n := range a.counts {
-			if k.start == start && !listed(r.Top, k.ad) && (len(r.Top) < 3 || above(n, k.ad, &r.Top[len(r.Top)-1])) {
+			if k.start == start && !listed(r.Top, k.ad) && (len(r.Top) < ranked || above(n, k.ad, &r.Top[len(r.Top)-1])) {
 				return w.failure("ranking of %d: %s with %d is missing", start, k.ad, n)
 			}
+		}
+	}
+	return nil
+}
+
+// checkEmissions: who runs one shard speaks at the same positions as all others who
+// do, by whatever rules and in however large records.
+func (w *world) checkEmissions() error {
+	type place struct {
+		reducer int
+		shard   int32
+		prev    int64
+	}
+	positions := map[place]int64{}
+	for reducer, partition := range w.log.topics[w.topics.Partials].partitions {
+		for i := range partition {
+			var p click.Partial
+			if err := p.Parse(partition[i].Value); err != nil {
+				return fmt.Errorf("partial at %d: %w", partition[i].Offset, err)
+			}
+			k := place{reducer, p.Shard, p.Prev}
+			if old, ok := positions[k]; ok && old != p.Position {
+				return w.failure("P3: shard %d speaks at %d and at %d after %d", p.Shard, old, p.Position, p.Prev)
+			}
+			positions[k] = p.Position
 		}
 	}
 	return nil

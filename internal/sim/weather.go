@@ -13,7 +13,14 @@ type weather struct {
 	events                                                   int
 	lopsided                                                 int // this many events come before a second source has one
 	retuned                                                  int // a start in so many has another tick
-	history                                                  int // clicks are this many hours old, as of an old file
+	chopped                                                  int // and small records
+	ruled                                                    int // and other rules
+	moves                                                    int // a partition moves while its owner is at work
+	gives                                                    int // a request is given up by who was told to stop
+	standby                                                  bool
+	guarded                                                  bool // the coordinator asks who commits; it always asks mappers
+	stamped                                                  bool // the brokers tell their time
+	history                                                  int  // clicks are this many hours old, as of an old file
 }
 
 func (weather) oneIn(w *world, n int, what string) bool {
@@ -26,7 +33,7 @@ func drawWeather(choose Chooser) weather {
 		return append([]int{0}, n...)[choose(len(n)+1, "weather: "+what)]
 	}
 	w := weather{
-		kill: often("kills", 2000, 400, 100), freeze: often("freezes", 2000, 500), term: often("stops", 2000),
+		kill: often("kills", 2000, 400, 100), freeze: often("freezes", 2000, 500), term: often("stops", 2000, 200),
 		cut: often("cut requests", 200, 40), twice: often("repeated requests", 50, 8), held: often("held requests", 100, 20),
 		away: often("store away", 50, 10), blob: often("bad snapshots", 10, 3), wipe: often("snapshots wiped", 5000),
 		repeat: often("repeats", 20, 4), garbage: often("garbage", 30, 5), disorder: often("disorder", 10, 3),
@@ -35,8 +42,32 @@ func drawWeather(choose Chooser) weather {
 	}
 	w.retuned = []int{0, 2}[choose(2, "weather: retuned")]
 	w.history = []int{0, 0, 24}[choose(3, "weather: history")]
+	w.chopped = []int{0, 2}[choose(2, "weather: chopped")]
+	w.ruled = []int{0, 3}[choose(2, "weather: ruled")]
+	w.moves = often("moves", 2000, 300, 100)
+	w.gives = often("requests given up", 3)
+	w.standby = choose(2, "weather: standby") == 1
+	w.guarded = choose(2, "weather: anybody commits") == 0
+	w.stamped = choose(2, "weather: broker time") == 1
 	w.lopsided = []int{0, w.events / 2}[choose(2, "weather: lopsided")]
 	return w
+}
+
+// groups are the sets of shards: with a standby each shard is run twice.
+func (w *weather) groups() []string {
+	if w.standby {
+		return []string{"", "b"}
+	}
+	return []string{""}
+}
+
+// skew is by how much a machine's clock may be wrong: when the brokers tell their
+// time, by anything.
+func (w *weather) skew(margin int64) int64 {
+	if w.stamped {
+		return 48 * 3_600_000
+	}
+	return margin
 }
 
 // calm is after the last fault, when everything must come to rest.

@@ -26,14 +26,16 @@ const input = "clicks"
 // settings are the times and sizes of a simulated installation, small so that
 // windows open and close within a short history. Times are in ms.
 type settings struct {
-	size, lateness, delay, future, idle, margin, horizon, tick int64
-	sources, shards, reducers, results                         int
+	size, future, idle, margin         int64
+	rules                              rules // by which the first mappers judge
+	sources, shards, reducers, results int
 }
 
 func defaults() settings {
 	return settings{
-		size: 60_000, lateness: 120_000, delay: 15_000, future: 60_000, idle: 5_000, margin: 1_000,
-		horizon: 300_000, tick: 1_000, sources: 2, shards: 2, reducers: 2, results: 2,
+		size: 60_000, future: 60_000, idle: 5_000, margin: 1_000,
+		rules:   rules{lateness: 120_000, delay: 15_000, horizon: 300_000},
+		sources: 2, shards: 2, reducers: 2, results: 2,
 	}
 }
 
@@ -50,6 +52,8 @@ type world struct {
 	snaps    map[string][]byte
 	topics   click.Topics
 	produced [][]event // what lies in each input partition
+	eras     [][]era   // by which rules each input partition was judged
+	ruled    map[string]rules
 	maker    maker
 
 	roles   []*role
@@ -59,16 +63,20 @@ type world struct {
 	steps   int
 	kills   int
 	zombies int
+	refused int
 	resting bool // no more faults: everything must come to rest
 }
 
-// role is one place in the pipeline: a source, a shard, a reducer or a writer's
-// partition. Exactly one process at a time is meant to fill it.
+// role is one place in the pipeline: a source, a shard, its standby, a reducer or a
+// writer's partition. Exactly one process at a time is meant to fill it.
 type role struct {
-	name string
-	skew int64 // of the machine's clock, ms
-	run  func(ctx context.Context, p *proc) error
-	now  *proc
+	name  string
+	skew  int64 // of the machine's clock, ms
+	run   func(ctx context.Context, p *proc) error
+	now   *proc // who owns the partition
+	rules rules // by which the next process is to judge
+	// changes: but it is started with others, for once.
+	changes bool
 }
 
 // delayed is something that happens later, whoever has died meanwhile.
@@ -98,7 +106,7 @@ func newWorld(choose Chooser, cfg settings, weather weather, m mutant) *world {
 	w := &world{
 		choose: choose, weather: weather, cfg: cfg, mutant: m, now: 1_764_000_000_000,
 		log: newCluster(), db: newDatabase(cfg.results * cfg.reducers), snaps: map[string][]byte{}, topics: click.TopicsOf("clickagg"),
-		produced: make([][]event, cfg.sources),
+		produced: make([][]event, cfg.sources), eras: make([][]era, cfg.sources), ruled: map[string]rules{},
 	}
 	w.db.naive, w.db.adds = m == lastWriteWins, m == increments
 	for name, n := range map[string]int{
@@ -118,18 +126,19 @@ func (w *world) makeRoles() {
 	c, nop := w.cfg, zap.NewNop()
 	router := click.NewRouter(7, int32(c.shards))
 	add := func(name string, run func(ctx context.Context, p *proc) error) {
-		skew := int64(w.choose(int(2*c.margin), "clock skew of "+name))
-		w.roles = append(w.roles, &role{name: name, skew: (skew + 1) / 2 * (1 - 2*(skew%2)), run: run})
+		skew := int64(w.choose(int(2*w.weather.skew(c.margin)), "clock skew of "+name))
+		w.roles = append(w.roles, &role{name: name, skew: (skew + 1) / 2 * (1 - 2*(skew%2)), run: run, rules: c.rules})
 	}
 	source := stream.Topic{Name: input, ID: w.log.topics[input].id, Partitions: int32(c.sources)}
 	for i := range c.sources {
 		add("mapper "+strconv.Itoa(i), func(ctx context.Context, p *proc) error {
 			m := mapper.New(w.mutant.log(handle{p}, w), mapper.Config{
-				Group: "mapper", Topics: w.topics, Trusted: func(string) bool { return true },
+				Group: mapperGroup, Topics: w.topics, Trusted: func(string) bool { return true }, Rules: p.rules.keys(),
 				Rule: rule.Config{
-					Size: c.size, Lateness: c.lateness, Delay: c.delay, MaxFuture: c.future, IdleTimeout: c.idle,
+					Size: c.size, Lateness: p.rules.lateness, Delay: p.rules.delay, MaxFuture: c.future, IdleTimeout: c.idle,
 					EventIDField: "event_id", AdIDField: "ad_id", TimeField: "ts", TimeUnit: rule.Millis,
 					MaxRecordBytes: 1 << 16, SectionClicks: 5, Router: router, Shards: int32(c.shards),
+					Rules: click.Rules{Horizon: p.rules.horizon, MaxIDs: 1 << 20, MaxAds: 1 << 20, Top: ranked, Tick: w.tick()},
 				},
 				CommitInterval: second, Heartbeat: second / 2, SkewMargin: second * 2, MaxLead: second * 600,
 				Rejected: 1, Late: 1,
@@ -137,24 +146,25 @@ func (w *world) makeRoles() {
 			return m.Source(ctx, source, int32(i))
 		})
 	}
-	for i := range c.shards {
-		add("shard "+strconv.Itoa(i), func(ctx context.Context, p *proc) error {
-			a := aggregator.New(w.mutant.log(handle{p}, w), blob.Store(blobs{p}), aggregator.Config{
-				Group: "aggregator", Cluster: "sim", Topics: w.topics, Snapshots: second * 5, Rejected: 1,
-				Window: window.Config{
-					Shards: int32(c.shards), Reducers: int32(c.reducers), Size: c.size, Lateness: w.mutant.held(c),
-					Horizon: c.horizon, Tick: w.tick(), Top: 3, MaxIDs: 1 << 20, MaxAds: 1 << 20, Filter: click.FilterAll,
-				},
-				Background: func(f func()) { f() },
-			}, clock{p}, aggregator.NewMetrics(nil), nop)
-			return a.Shard(ctx, int32(i))
-		})
+	for _, group := range w.weather.groups() {
+		for i := range c.shards {
+			add(fmt.Sprintf("shard %d %s", i, group), func(ctx context.Context, p *proc) error {
+				a := aggregator.New(w.mutant.log(handle{p}, w), blob.Store(blobs{p}), aggregator.Config{
+					Group: "aggregator" + group, Standby: group, Cluster: "sim", Topics: w.topics, Snapshots: second * 5, Rejected: 1,
+					Window: window.Config{
+						Shards: int32(c.shards), Reducers: int32(c.reducers), Size: c.size, Filter: click.FilterAll, PartialBytes: w.partialBytes(),
+					},
+					Background: func(f func()) { f() },
+				}, clock{p}, aggregator.NewMetrics(nil), nop)
+				return a.Shard(ctx, int32(i))
+			})
+		}
 	}
 	for i := range c.reducers {
 		add("reducer "+strconv.Itoa(i), func(ctx context.Context, p *proc) error {
 			r := reducer.New(w.mutant.log(handle{p}, w), blobs{p}, reducer.Config{
 				Group: "reducer", Cluster: "sim", Topics: w.topics, Snapshots: second * 5,
-				Merge:   merge.Config{Reducers: int32(c.reducers), Top: 3, Lateness: c.lateness, Tick: w.tick()},
+				Merge:   merge.Config{Reducers: int32(c.reducers)},
 				Results: int32(c.results), Rankings: int32(c.reducers), Background: func(f func()) { f() },
 			}, clock{p}, reducer.NewMetrics(nil), nop)
 			return r.Partition(ctx, int32(i))
@@ -170,13 +180,25 @@ func (w *world) makeRoles() {
 	}
 }
 
-// tick is how often a process sends counts on: it may be started with another
+// ranked is how many ads a ranking has.
+const ranked = 3
+
+// tick is how often a mapper has counts sent on: it may be started with another
 // configuration than the one before it.
 func (w *world) tick() int64 {
 	if w.weather.oneIn(w, w.weather.retuned, "started with another tick") {
 		return int64(200 + w.choose(10_000, "which tick"))
 	}
-	return w.cfg.tick
+	return 1_000
+}
+
+// partialBytes is how much a shard says in one record: so little, now and then, that
+// what it says at once takes several.
+func (w *world) partialBytes() int {
+	if w.weather.oneIn(w, w.weather.chopped, "started with small records") {
+		return 30 + w.choose(400, "how small")
+	}
+	return 0
 }
 
 func (w *world) writer(p *proc) *writer.Writer {
@@ -187,6 +209,7 @@ func (w *world) writer(p *proc) *writer.Writer {
 // start fills a role with a new process.
 func (w *world) start(r *role) {
 	r.now = w.spawn(r, r.run)
+	r.now.draw()
 	w.procs = append(w.procs, r.now)
 }
 

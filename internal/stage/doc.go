@@ -6,5 +6,8 @@
 // outputs acknowledged, then the snapshot, then the offset. A crash between any
 // two only repeats work, because the machine says the same again and its readers
 // know it by its origin. A position the log does not hold any more is a proven
-// loss: the stage stops and says so, and never counts on.
+// loss: the stage stops and says so, and never counts on. So is a log that is not the
+// one the state was made from: a topic made again, another cluster behind the
+// address, a tail that was cut off and written anew. A state therefore remembers its
+// topic's id and the epoch of the leader that wrote what it read last.
 package stage

@@ -57,6 +57,8 @@ const (
 type run[M Machine] struct {
 	cfg    Config
 	m      M
+	topic  click.TopicID
+	epoch  int32 // of the leader that wrote the last record that was read
 	kept   int64 // position of the newest snapshot
 	next   time.Time
 	saving bool
@@ -67,22 +69,25 @@ type run[M Machine] struct {
 }
 
 type saved struct {
-	position int64
-	err      error
+	at  stream.Place
+	err error
 }
 
-// Run runs a machine until ctx ends, which is no error. Fresh makes it at the
+// Run runs a machine until ctx ends, which is no error, and returns when nothing of
+// it is left at work. It ends by itself with [stream.ErrNotOwner] when it learns that
+// the partition has moved to another process, which goes on from the newest snapshot.
+// Fresh makes it at the
 // log's start, restore from a snapshot's state; watch looks at it between
 // turns, a few times a second, and is told the log's end.
 func Run[M Machine](ctx context.Context, cfg Config, fresh func() M, restore func([]byte) (M, error), watch func(m M, end int64)) error {
 	if cfg.Background == nil {
 		cfg.Background = func(f func()) { go f() }
 	}
-	r := &run[M]{cfg: cfg, saved: make(chan saved, 1)}
+	r := &run[M]{cfg: cfg, epoch: stream.NoEpoch, saved: make(chan saved, 1)}
 	if err := r.begin(ctx, fresh, restore); err != nil {
 		return r.quiet(ctx, err)
 	}
-	in, err := cfg.Log.Open(ctx, cfg.Topic, cfg.Partition, stream.At(r.m.Position()))
+	in, err := cfg.Log.Open(ctx, cfg.Topic, cfg.Partition, r.place())
 	if err != nil {
 		return r.quiet(ctx, fmt.Errorf("open: %w", err))
 	}
@@ -94,6 +99,11 @@ func Run[M Machine](ctx context.Context, cfg Config, fresh func() M, restore fun
 		}
 	}
 	return r.end(ctx, true)
+}
+
+// place is where the machine is in the log.
+func (r *run[M]) place() stream.Place {
+	return stream.Place{Offset: r.m.Position(), Epoch: r.epoch, Topic: r.topic}
 }
 
 // quiet takes the error of a stage that was told to stop for what it is.
@@ -108,7 +118,12 @@ func (r *run[M]) quiet(ctx context.Context, err error) error {
 }
 
 func (r *run[M]) begin(ctx context.Context, fresh func() M, restore func([]byte) (M, error)) error {
-	_, found, skipped, err := r.cfg.Snapshots.Newest(ctx, func(state []byte) (err error) {
+	topic, err := r.cfg.Log.Topic(ctx, r.cfg.Topic)
+	if err != nil {
+		return fmt.Errorf("look up %s: %w", r.cfg.Topic, err)
+	}
+	r.topic = topic.ID
+	at, found, skipped, err := r.cfg.Snapshots.Newest(ctx, func(state []byte) (err error) {
 		r.m, err = restore(state)
 		return err
 	})
@@ -118,8 +133,15 @@ func (r *run[M]) begin(ctx context.Context, fresh func() M, restore func([]byte)
 	for _, s := range skipped {
 		r.cfg.Logger.Warn("snapshot passed over; more of the log will be read", zap.Error(s))
 	}
-	if !found {
+	switch {
+	case !found:
 		r.m = fresh()
+	case at.Topic != r.topic:
+		return fmt.Errorf("%w: topic %s was deleted and made again since its offset %d was read, or the brokers are those of another installation: "+
+			"what the old topic still held is gone; to count from the input again start anew with another kafka.topic_prefix or data_dir",
+			ErrLoss, r.cfg.Topic, at.Offset)
+	default:
+		r.epoch = at.Epoch
 	}
 	start, end, err := r.cfg.Log.Bounds(ctx, r.cfg.Topic, r.cfg.Partition)
 	if err != nil {
@@ -144,6 +166,9 @@ func (r *run[M]) turn(ctx context.Context, in stream.Reader, watch func(M, int64
 	b, err := in.Read(ctx, readWait)
 	if err != nil {
 		return fmt.Errorf("read: %w", err)
+	}
+	if b.Epoch != stream.NoEpoch {
+		r.epoch = b.Epoch
 	}
 	for i := range b.Records {
 		if err := r.m.Fold(&b.Records[i]); err != nil {
@@ -183,12 +208,12 @@ func (r *run[M]) flush(ctx context.Context) error {
 
 // save writes the state beside the stage: only encoding it takes the stage's time.
 func (r *run[M]) save(ctx context.Context) {
-	position := r.m.Position()
-	sealed := r.cfg.Snapshots.Seal(position, r.m.AppendSnapshot)
+	at := r.place()
+	sealed := r.cfg.Snapshots.Seal(at, r.m.AppendSnapshot)
 	r.saving = true
 	r.next = r.cfg.Clock.Now().Add(r.cfg.Interval)
 	r.cfg.Background(func() {
-		r.saved <- saved{position, r.cfg.Snapshots.Save(context.WithoutCancel(ctx), position, sealed)}
+		r.saved <- saved{at, r.cfg.Snapshots.Save(context.WithoutCancel(ctx), at.Offset, sealed)}
 	})
 }
 
@@ -210,8 +235,8 @@ func (r *run[M]) show(ctx context.Context, s saved) error {
 		}
 		return nil
 	}
-	r.kept = s.position
-	p := stream.Position{Offset: s.position}
+	r.kept = s.at.Offset
+	p := stream.Position{Offset: s.at.Offset, Epoch: s.at.Epoch}
 	if err := r.cfg.Log.Commit(ctx, r.cfg.Group, r.cfg.Topic, r.cfg.Partition, p); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
@@ -229,16 +254,25 @@ func (r *run[M]) end(ctx context.Context, well bool) error {
 		if !well {
 			return nil
 		}
-		if err := r.show(ctx, s); err != nil {
+		if err := moved(r.show(ctx, s)); err != nil {
 			return err
 		}
 	}
-	position := r.m.Position()
-	if !well || r.m.Pending() > 0 || position == r.kept {
+	at := r.place()
+	if !well || r.m.Pending() > 0 || at.Offset == r.kept {
 		return nil
 	}
-	if err := r.cfg.Snapshots.Save(ctx, position, r.cfg.Snapshots.Seal(position, r.m.AppendSnapshot)); err != nil {
+	if err := r.cfg.Snapshots.Save(ctx, at.Offset, r.cfg.Snapshots.Seal(at, r.m.AppendSnapshot)); err != nil {
 		return fmt.Errorf("keep the state at the end: %w", err)
 	}
-	return r.show(ctx, saved{position: position})
+	return moved(r.show(ctx, saved{at: at}))
+}
+
+// moved takes it for what it is that a stage that has ended is not the owner any
+// more: most were told to end because of that.
+func moved(err error) error {
+	if errors.Is(err, stream.ErrNotOwner) {
+		return nil
+	}
+	return err
 }

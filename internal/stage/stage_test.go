@@ -87,16 +87,20 @@ func (b *bench) put(values ...byte) {
 
 func (b *bench) machine() *adder { return &adder{out: NewOutbox(b.log, "out")} }
 
+func (b *bench) config(interval time.Duration) Config {
+	return Config{
+		Log: b.log, Topic: "in", Group: "g", Snapshots: snapshot.NewKeeper(b.blobs, "c", "adder/0"),
+		Interval: interval, Clock: stream.Wall{}, Logger: zap.NewNop(),
+	}
+}
+
 // run runs the adder until it has folded the whole log, and stops it.
 func (b *bench) run(interval time.Duration) error {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.t.Context())
 	defer cancel()
 	_, end, _ := b.log.Bounds(ctx, "in", 0)
-	return Run(ctx, Config{
-		Log: b.log, Topic: "in", Group: "g", Snapshots: snapshot.NewKeeper(b.blobs, "c", "adder/0"),
-		Interval: interval, Clock: stream.Wall{}, Logger: zap.NewNop(),
-	}, b.machine, func(state []byte) (*adder, error) {
+	return Run(ctx, b.config(interval), b.machine, func(state []byte) (*adder, error) {
 		m := b.machine()
 		var n int
 		m.position, n = binary.Varint(state)
@@ -204,7 +208,9 @@ func TestLoss(t *testing.T) {
 		words  string
 	}{
 		"the log was cut beyond the snapshot": {func(b *bench) { b.put(1, 2, 3, 4); b.log.Cut("in", 0, 3) }, "begins at offset 3"},
-		"the log's tail is gone":              {func(b *bench) { b.log.Create("in", 1) }, "ends at offset 0"},
+		"the log's tail is gone":              {func(b *bench) { b.log.Elect("in", 0, 1) }, "ends at offset 1"},
+		"the log's tail is another one":       {func(b *bench) { b.log.Elect("in", 0, 1); b.put(7, 8, 9) }, "was written anew"},
+		"the topic was made again":            {func(b *bench) { b.log.Create("in", 1); b.put(7, 8, 9) }, "deleted and made again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -243,10 +249,7 @@ func TestBadRecordWhileStopping(t *testing.T) {
 	b.put(1, 2)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := Run(ctx, Config{
-		Log: b.log, Topic: "in", Group: "g", Snapshots: snapshot.NewKeeper(b.blobs, "c", "adder/0"),
-		Interval: time.Hour, Clock: stream.Wall{}, Logger: zap.NewNop(),
-	}, func() *stopped { return &stopped{b.machine(), cancel} }, nil, func(*stopped, int64) {})
+	err := Run(ctx, b.config(time.Hour), func() *stopped { return &stopped{b.machine(), cancel} }, nil, func(*stopped, int64) {})
 	if names, _ := b.blobs.List(t.Context(), ""); !errors.Is(err, errBad) || len(names) > 0 {
 		t.Errorf("%v, kept %v", err, names)
 	}
@@ -262,6 +265,64 @@ func (s *stopped) Fold(r *click.Record) error {
 	s.stop()
 	s.position = r.Offset + 1
 	return errBad
+}
+
+// While it is read, too, a log that is written anew is noticed.
+func TestLossWhileReading(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.put(1, 2)
+	cut := false
+	err := Run(t.Context(), b.config(time.Hour), b.machine, nil, func(m *adder, _ int64) {
+		if m.position == 2 && !cut {
+			cut = true
+			b.log.Elect("in", 0, 1)
+			b.put(7, 8, 9)
+		}
+	})
+	if !errors.Is(err, ErrLoss) || !cut || b.said() != "1 3" {
+		t.Errorf("%v, said %q", err, b.said())
+	}
+}
+
+// A stage whose partition has moved ends quietly, and leaves nothing at work.
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	moved := fmt.Errorf("not yours: %w", stream.ErrNotOwner)
+	for name, told := range map[string]bool{"while at work": false, "told to stop": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.put(1, 2)
+			b.log.OnCommit = func(string, string, int32, stream.Position) error { return moved }
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			cfg := b.config(0)
+			saved := make(chan struct{})
+			cfg.Background = func(f func()) {
+				go func() {
+					defer close(saved)
+					if told {
+						<-ctx.Done() // a save takes its time
+					}
+					f()
+				}()
+			}
+			err := Run(ctx, cfg, b.machine, nil, func(*adder, int64) {
+				if told {
+					cancel()
+				}
+			})
+			if errors.Is(err, stream.ErrNotOwner) == told || told && err != nil {
+				t.Errorf("%v", err)
+			}
+			select {
+			case <-saved:
+			default:
+				t.Error("it has ended, and its state is still being kept")
+			}
+		})
+	}
 }
 
 // A snapshot that cannot be written costs a slower restart; the stage goes on,

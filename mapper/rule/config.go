@@ -7,7 +7,8 @@ import (
 )
 
 // Config is what a partition needs to know. Times and durations are in
-// milliseconds. All readers of one source must have the same.
+// milliseconds. Those who read a source one after the other may have different ones
+// where one handed over to the next in order: see [Partition.HandOver].
 type Config struct {
 	Size        int64 // length of a window; at least 1
 	Lateness    int64 // how long after its end a window still takes clicks
@@ -26,6 +27,8 @@ type Config struct {
 	MaxRecordBytes int // largest value that is looked at
 
 	SectionClicks int          // records after which a section is full
+	Term          int64        // of the source's owner; passed on
+	Rules         click.Rules  // passed on; they are the shards'
 	Router        click.Router // made for Shards shards
 	Shards        int32        // at least 1
 }

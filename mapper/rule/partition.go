@@ -22,6 +22,7 @@ type Partition struct {
 	s      State // after the last record; Next is the offset expected next
 	sealed State // at the last Seal
 	floor  int64 // greatest watermark sealed; one sent is never taken back
+	closed int64 // greatest end of a closed window sealed, likewise
 
 	open, out []click.Section // by shard: being filled, and handed out by the last Seal
 	records   int             // in the open sections' range
@@ -36,7 +37,7 @@ func NewPartition(cfg Config, src click.Source, s State) *Partition {
 		panic(fmt.Sprintf("rule: windows of %d ms, %d shards, time in %v", cfg.Size, cfg.Shards, cfg.TimeUnit))
 	}
 	p := &Partition{
-		cfg: cfg, source: src, decoder: newDecoder(&cfg), s: s, sealed: s, floor: click.None,
+		cfg: cfg, source: src, decoder: newDecoder(&cfg), s: s, sealed: s, floor: click.None, closed: s.Closed,
 		open: make([]click.Section, cfg.Shards), out: make([]click.Section, cfg.Shards),
 	}
 	p.begin()
@@ -70,6 +71,7 @@ func (p *Partition) Add(r *click.Record) Verdict {
 		return p.count(reject(click.Ahead, p.cfg.TimeField+": "+strconv.FormatInt(c.time-r.Append, 10)+" ms ahead of the broker's append time"))
 	}
 	p.s.Seen = p.seenAt(r.Append)
+	p.s.Closed = p.closedAt(p.s.Seen)
 	late := p.isLate(c.time)
 	p.s.Seen = max(p.s.Seen, min(c.time, r.Append))
 	p.s.LastAppend = max(p.s.LastAppend, r.Append)
@@ -191,10 +193,19 @@ func (p *Partition) NeedsLive(appended int64) bool {
 	return s.Live == click.None && (s.Seen == click.None || appended-s.LastAppend >= p.cfg.IdleTimeout)
 }
 
-// isLate tells whether the window of an event time had closed for good.
+// closedAt is the end of the newest window that is closed for good when seen is the
+// greatest event time believed.
+func (p *Partition) closedAt(seen int64) int64 {
+	if seen == click.None {
+		return p.s.Closed
+	}
+	return max(p.s.Closed, seen-p.cfg.Delay-p.cfg.Lateness)
+}
+
+// isLate tells whether the window of an event time is closed for good.
 func (p *Partition) isLate(t int64) bool {
 	end := t - t%p.cfg.Size + p.cfg.Size // times are after 1970: % is the floor's
-	return p.s.Seen != click.None && end+p.cfg.Lateness <= p.s.Seen-p.cfg.Delay
+	return end <= p.s.Closed
 }
 
 // Full tells whether the open sections are as large as they should get.
@@ -206,7 +217,7 @@ func (p *Partition) Full() bool {
 // the next. They end at next, which may lie beyond the last record by offsets
 // that hold none. The slice and all in it are valid until the next Seal.
 //
-// At is the broker's clock, passed on. When everything appended before the
+// At is the broker's clock or [click.None], passed on. When everything appended before the
 // broker's time idleAsOf has been read, the watermark may be one of an idle
 // partition; otherwise idleAsOf is [click.None]. Every record added later must
 // have an append time of at least idleAsOf. Sources is passed on.
@@ -219,9 +230,11 @@ func (p *Partition) Seal(next, at, idleAsOf int64, sources int32) []click.Sectio
 	if seen != click.None {
 		p.floor = max(p.floor, seen-p.cfg.Delay)
 	}
+	p.closed = max(p.closed, p.closedAt(seen))
 	for i := range p.open {
 		s := &p.open[i]
-		s.Source, s.End, s.Watermark, s.At, s.Sources, s.Account = p.source, next, p.floor, at, sources, p.s.Account
+		s.Source, s.Term, s.End, s.Watermark, s.Closed = p.source, p.cfg.Term, next, p.floor, p.closed
+		s.At, s.Sources, s.Rules, s.Account = at, sources, p.cfg.Rules, p.s.Account
 	}
 	p.open, p.out = p.out, p.open
 	p.sealed = p.s
@@ -232,6 +245,16 @@ func (p *Partition) Seal(next, at, idleAsOf int64, sources int32) []click.Sectio
 // State is what to commit once the sections of the last Seal are kept: the
 // state at its end. Records added since are not in it.
 func (p *Partition) State() State { return p.sealed }
+
+// HandOver is the state to commit for an owner that may judge by other rules: it
+// holds to what the shards were told last. An idle partition's last watermark is
+// not in [Partition.State], because the next record says the same again; by other
+// rules it may say less, and the shards have let go of what was closed.
+func (p *Partition) HandOver() State {
+	s := p.sealed
+	s.Closed = max(s.Closed, p.closed)
+	return s
+}
 
 // SetLive says since which broker's time the topic is known to be live. The
 // earliest time told counts. It bears on a partition that never had a click,

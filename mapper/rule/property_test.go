@@ -92,6 +92,7 @@ func playAtRandom(t *testing.T, seed uint64) {
 	p := NewPartition(cfg, source, NewState(0))
 	m := model{cfg: cfg, seen: click.None, lastAppend: click.None, live: click.None}
 	now, sealed := int64(stamp), int64(click.None) // the broker's clock; the greatest watermark sealed
+	closed := int64(click.None)                    // and the greatest end of a closed window
 	offset := int64(0)
 	for step := range 200 {
 		gap := gaps[rng.IntN(len(gaps))]
@@ -101,9 +102,16 @@ func playAtRandom(t *testing.T, seed uint64) {
 				idle = now + rng.Int64N(gap+1)
 			}
 			state := p.s
-			got := p.Seal(offset, now, idle, 1)[0].Watermark
+			section := p.Seal(offset, now, idle, 1)[0]
+			got := section.Watermark
 			if want := max(sealed, m.idleMark(idle)); got != want {
 				t.Fatalf("seed %d, step %d: sealed %d, want %d", seed, step, got, want)
+			}
+			if got != click.None {
+				closed = max(closed, got-cfg.Lateness)
+			}
+			if over := p.HandOver(); section.Closed != closed || over.Closed != max(closed, p.s.Closed) || over.Seen != p.s.Seen {
+				t.Fatalf("seed %d, step %d: closed up to %d, handed over %d, want %d", seed, step, section.Closed, over.Closed, closed)
 			}
 			if sealed = got; p.s != state || p.State() != state {
 				t.Fatalf("seed %d, step %d: sealing changed the state", seed, step)
@@ -113,7 +121,7 @@ func playAtRandom(t *testing.T, seed uint64) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p, sealed = NewPartition(cfg, source, again), click.None
+				p, sealed, closed = NewPartition(cfg, source, again), click.None, again.Closed
 			}
 		}
 		if rng.IntN(20) == 0 {
@@ -167,6 +175,55 @@ func TestEventTimeAtRandom(t *testing.T) {
 func FuzzEventTime(f *testing.F) {
 	f.Add(uint64(1))
 	f.Fuzz(playAtRandom)
+}
+
+// TestRulesChange plays a log to owners that follow each other, each with rules of
+// its own. Shards let go of what was closed: no owner may send a click there.
+func TestRulesChange(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		state, closed := NewState(0), int64(click.None)
+		now, offset, late := int64(stamp), int64(0), 0
+		for term := range int64(8) {
+			cfg := defaults()
+			cfg.Trusted, cfg.Term, cfg.Size = true, term, 1000
+			cfg.Lateness, cfg.Delay, cfg.IdleTimeout = rng.Int64N(5000), rng.Int64N(2000), 1+rng.Int64N(3000)
+			p := NewPartition(cfg, source, state)
+			for range 20 {
+				now += gaps[rng.IntN(len(gaps))]
+				at := now - rng.Int64N(10_000)
+				if p.Add(clickAt(offset, at, now)).Kind == Late {
+					late++
+				} else if end := at - at%cfg.Size + cfg.Size; end <= closed {
+					t.Fatalf("seed %d, term %d: a click of the window up to %d, closed up to %d", seed, term, end, closed)
+				}
+				offset++
+				if rng.IntN(3) > 0 {
+					continue
+				}
+				idle := int64(click.None)
+				if rng.IntN(2) == 0 { // nothing comes for a while
+					idle = now + rng.Int64N(5000)
+					now = idle
+				}
+				for _, s := range p.Seal(offset, now, idle, 1) {
+					if s.Closed < closed || s.Term != term {
+						t.Fatalf("seed %d, term %d: closed up to %d, before up to %d; term %d", seed, term, s.Closed, closed, s.Term)
+					}
+					closed = s.Closed
+				}
+			}
+			closed = p.Seal(offset, now, click.None, 1)[0].Closed
+			var err error
+			if state, err = DecodeState(p.HandOver().Encode()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if late == 0 || late == int(offset) {
+			t.Errorf("seed %d: %d of %d late", seed, late, offset)
+		}
+	}
 }
 
 // TestRestartRepeats shows that a restart from any commit says of the rest of the

@@ -10,21 +10,26 @@ import (
 
 // State is what a partition must remember of the log before an offset. It is
 // committed beside that offset, so that a restart goes on as if it had not been.
-// All but Live is a function of the log. Times are Unix ms or [click.None].
+// All but Live is a function of the log and of the rules by which each part of it was
+// judged. Times are Unix ms or [click.None].
 type State struct {
 	Next       int64 // the next offset to read
 	Seen       int64 // greatest event time believed; the watermark is Seen − Delay
 	LastAppend int64 // greatest append time of a record that was not refused; None exactly when Seen is
 	Live       int64 // broker's time since which the topic is known to be live
-	Account    click.Account
+	// Closed is the end of the newest window that is closed for good: a click of a
+	// window that ends at or before it is late. It is Seen − Delay − Lateness at its
+	// greatest, by the rules there were: longer ones reopen nothing.
+	Closed  int64
+	Account click.Account
 }
 
 // NewState is the state of a partition of which nothing below next is known.
 func NewState(next int64) State {
-	return State{Next: next, Seen: click.None, LastAppend: click.None, Live: click.None}
+	return State{Next: next, Seen: click.None, LastAppend: click.None, Live: click.None, Closed: click.None}
 }
 
-const stateVersion = 1
+const stateVersion = 2
 
 // encoding is printable, for it stands in the metadata text of a commit.
 var encoding = base64.RawStdEncoding.Strict()
@@ -32,14 +37,14 @@ var encoding = base64.RawStdEncoding.Strict()
 // Encode writes the state as printable text of at most 400 bytes: base64
 // without padding of
 //
-//	byte    version = 1
+//	byte    version = 2
 //	        account, as in sections
 //	uvarint Next
-//	times   Seen, LastAppend, Live, as in sections
+//	times   Seen, LastAppend, Live, Closed, as in sections
 func (s State) Encode() string {
 	b := click.AppendAccount([]byte{stateVersion}, &s.Account)
 	b = click.AppendTotal(b, s.Next)
-	for _, t := range [...]int64{s.Seen, s.LastAppend, s.Live} {
+	for _, t := range [...]int64{s.Seen, s.LastAppend, s.Live, s.Closed} {
 		b = click.AppendTime(b, t)
 	}
 	return encoding.EncodeToString(b)
@@ -62,7 +67,7 @@ func DecodeState(text string) (State, error) {
 		return State{}, fmt.Errorf("state: %w", err)
 	}
 	d := click.NewDecoder(b)
-	s := State{Next: d.Total(), Seen: d.Time(), LastAppend: d.Time(), Live: d.Time(), Account: account}
+	s := State{Next: d.Total(), Seen: d.Time(), LastAppend: d.Time(), Live: d.Time(), Closed: d.Time(), Account: account}
 	if err := d.End("state"); err != nil {
 		return State{}, err
 	}

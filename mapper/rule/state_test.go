@@ -9,7 +9,7 @@ import (
 )
 
 func bigState() State {
-	s := State{Next: 1 << 62, Seen: math.MaxInt64, LastAppend: math.MaxInt64, Live: math.MaxInt64}
+	s := State{Next: 1 << 62, Seen: math.MaxInt64, LastAppend: math.MaxInt64, Live: math.MaxInt64, Closed: math.MaxInt64}
 	s.Account.Skipped = 1 << 62
 	for i := range s.Account.Rejected {
 		s.Account.Rejected[i] = 1 << 57
@@ -23,12 +23,12 @@ func bigState() State {
 // the program are read by the next.
 func TestStateBytes(t *testing.T) {
 	t.Parallel()
-	usual := State{Next: 1000, Seen: stamp, LastAppend: stamp + 1, Live: stamp - 1}
+	usual := State{Next: 1000, Seen: stamp, LastAppend: stamp + 1, Live: stamp - 1, Closed: stamp - 2}
 	usual.Account = click.Account{Skipped: 3, Received: 20, Marks: 1, Late: 2, Routed: 13}
 	usual.Account.Rejected[click.Malformed] = 4
 	for text, s := range map[string]State{
-		"AQAAAAAAAAAAAAA": NewState(0),
-		"AQMUAQINAgAE6AcBgKC/6dZmAYKgv+nWZgH+n7/p1mY": usual,
+		"AgAAAAAAAAAAAAAA": NewState(0),
+		"AgMUAQINAgAE6AcBgKC/6dZmAYKgv+nWZgH+n7/p1mYB/J+/6dZm": usual,
 	} {
 		if got := s.Encode(); got != text {
 			t.Errorf("%+v: %q, want %q", s, got, text)
@@ -55,9 +55,9 @@ func TestDecodeStateRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing":              "",
 		"words":                "hello, world",
-		"other version":        "AgAAAAAAAAAAAAA",
-		"cut":                  "AQAAAAAAAAAAAA",
-		"more":                 "AQAAAAAAAAAAAAAA",
+		"other version":        "AQAAAAAAAAAAAAAA",
+		"cut":                  "AgAAAAAAAAAAAAA",
+		"more":                 "AgAAAAAAAAAAAAAAAA",
 		"offset out of range":  broken(func(s *State) { s.Next = -1 }),
 		"account":              broken(func(s *State) { s.Account.Late = 1 }),
 		"append without click": broken(func(s *State) { s.Seen = click.None }),

@@ -25,7 +25,7 @@ func tell(t *testing.T, r *Reducer, shard int32, g click.Progress) {
 // identity, even where both hold.
 func TestForkedAccount(t *testing.T) {
 	t.Parallel()
-	r := New(small)
+	r := New(only)
 	src := click.Source{Topic: "clicks"}
 	tell(t, r, 0, click.Progress{Source: src, High: 2, Account: click.Account{Received: 2, Marks: 2}})
 	tell(t, r, 1, click.Progress{Source: src, High: 1, Account: click.Account{Received: 1, Marks: 1}})
@@ -42,7 +42,7 @@ func TestForkedAccount(t *testing.T) {
 // and watermark are, and the tallies of all are added up.
 func TestSourceStatus(t *testing.T) {
 	t.Parallel()
-	r := New(small)
+	r := New(only)
 	src := click.Source{Topic: "clicks", Partition: 2}
 	far := click.Account{Received: 99, Routed: 99}
 	say := func(shard int32, high, watermark int64) SourceStatus {
@@ -89,11 +89,11 @@ func TestRestoreRefusesDisorder(t *testing.T) {
 		"window without size": func(r *Reducer) { r.windows[0].size = 0 },
 	} {
 		r := rich(t)
-		if _, err := Restore(small, r.AppendSnapshot(nil)); err != nil {
+		if _, err := Restore(only, r.AppendSnapshot(nil)); err != nil {
 			t.Fatal(err)
 		}
 		change(r)
-		if _, err := Restore(small, r.AppendSnapshot(nil)); !errors.Is(err, click.ErrWire) {
+		if _, err := Restore(only, r.AppendSnapshot(nil)); !errors.Is(err, click.ErrWire) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

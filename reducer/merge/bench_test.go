@@ -18,7 +18,9 @@ func emission(shard, shards int32, rows int) *click.Partial {
 		w.Clicks += row.Count
 	}
 	w.Top = slices.Clone(w.Rows[:min(1000, rows)])
-	return &click.Partial{Shard: shard, Shards: shards, Last: true, Watermark: 0, Windows: []click.WindowPart{w}}
+	return &click.Partial{
+		Shard: shard, Shards: shards, Top: 1000, Tick: 1000, Last: true, Watermark: 0, Closed: click.None, Windows: []click.WindowPart{w},
+	}
 }
 
 // speak makes p the shard's next words a tick later, with another count at the top.
@@ -37,7 +39,7 @@ func BenchmarkFold(b *testing.B) {
 	for i := range said {
 		said[i] = emission(int32(i), shards, rows)
 	}
-	r := New(Config{Reducers: 1, Top: 1000, Lateness: lateness, Tick: 1000})
+	r := New(only)
 	b.ReportAllocs()
 	rankings := 0
 	for i := int64(0); b.Loop(); i++ {
@@ -55,7 +57,7 @@ func BenchmarkFold(b *testing.B) {
 // BenchmarkRanking merges the lists of 64 shards.
 func BenchmarkRanking(b *testing.B) {
 	const shards = 64
-	r := New(Config{Reducers: 1, Top: 1000, Lateness: lateness, Tick: 1})
+	r := New(only)
 	for i := range int32(shards) {
 		p := emission(i, shards, 1000)
 		p.Position = 1
@@ -74,7 +76,7 @@ func BenchmarkRanking(b *testing.B) {
 // rows and ranks lists without allocating.
 func TestFoldAllocatesNothing(t *testing.T) {
 	p := emission(0, 1, 2000)
-	r := New(Config{Reducers: 1, Top: 1000, Lateness: lateness, Tick: 1000})
+	r := New(only)
 	offset := int64(0)
 	fold := func() {
 		speak(p)

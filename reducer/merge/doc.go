@@ -4,11 +4,12 @@
 // It is a state machine over one partition of the partials topic. The same
 // records at the same offsets give the same output to the byte, in every
 // process, also when a state was written to a snapshot and restored in between.
-// It knows no clock, does no IO and starts nothing: time comes in with the
-// partials, and what became due goes out where the caller asks for it.
+// It knows no clock and no rules of its own, does no IO and starts nothing: time
+// and rules come in with the partials, and what became due goes out where the caller
+// asks for it.
 //
 // It promises that a partial counts once, however often the log repeats it; that
-// an emission missing from the log is found and never counted over; that a ranking
+// an emission or a part of one missing from the log is found and never counted over; that a ranking
 // is exact, called final once, and changed afterwards only with a higher
 // revision; and that the accounting identity is looked at wherever it can be.
 //

@@ -6,12 +6,9 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-// Config says which reducer this is and what it keeps. Times are in milliseconds.
+// Config says which reducer this is. By which rules it merges stands in the partials.
 type Config struct {
 	Reducer, Reducers int32 // this reducer, from 0, and how many there are
-	Top               int   // length of a ranking, at least 1
-	Lateness          int64 // how long after its end a window may still be corrected
-	Tick              int64 // least time between two emissions of provisional rankings
 }
 
 // Reducer is the state of one reducer. It is used by one goroutine.
@@ -19,7 +16,7 @@ type Reducer struct {
 	cfg       Config
 	position  int64 // the next offset of the partials partition
 	watermark int64 // merged; None until every shard has one
-	gone      int64 // windows that end at or before it were let go of; never falls; None before any
+	gone      int64 // windows that end at or before it are let go of; never falls; None before any
 	clock     int64 // greatest At of the partials; None before the first
 	emitted   int64 // clock when provisional rankings last left; None before
 	shards    []shard
@@ -27,6 +24,8 @@ type Reducer struct {
 	windows   []*window // in the order of key.compare
 	unranked  int64
 	broken    *Broken
+
+	top, tick int64 // of the partial being folded
 
 	out   Output
 	taken bool        // out was handed out: the next Fold begins a new one
@@ -39,6 +38,36 @@ type Reducer struct {
 type shard struct {
 	said      int64 // its position up to which all that it said is here; 0 when it was never heard
 	watermark int64
+	closed    int64 // it says nothing more of windows that end at or before it
+	// An emission of which not all is here goes from prev to position, and its chunks
+	// below next are here. It is none when next is 0.
+	prev, position int64
+	next           int32
+}
+
+// follows tells whether a chunk is the next of the emission that has begun, the
+// first of one, or one that was heard. Who restarts says an emission again from its
+// first chunk, and two who run one shard say each chunk twice, in any mixture; but
+// each of them says a chunk only after all before it.
+func (s *shard) follows(p *click.Partial) bool {
+	return p.Chunk == 0 || s.begun(p) && p.Chunk <= s.next
+}
+
+func (s *shard) begun(p *click.Partial) bool {
+	return s.next > 0 && s.prev == p.Prev && s.position == p.Position
+}
+
+// hear notes that a chunk is here.
+func (s *shard) hear(p *click.Partial) {
+	if !s.begun(p) {
+		s.prev, s.position, s.next = p.Prev, p.Position, 0
+	}
+	s.next = max(s.next, p.Chunk+1)
+	if p.Last {
+		s.said, s.watermark = p.Position, p.Watermark
+		s.closed = max(s.closed, p.Closed)
+		s.prev, s.position, s.next = 0, 0, 0
+	}
 }
 
 // Output is what became due.
@@ -50,16 +79,22 @@ type Output struct {
 }
 
 // Gap is the error of a proven loss: a shard speaks of what is news since its
-// position Got, but was only heard up to Want. What it said between is gone, so
-// what follows would be merged over wrong counts.
+// position Got, but was only heard up to Want; or, where the two are the same, chunks
+// before this one are missing. What it said between is gone, so what follows would be
+// merged over wrong counts.
 type Gap struct {
 	Shard     int32
 	Want, Got int64
+	Chunk     int32
 }
 
 func (g *Gap) Error() string {
-	return fmt.Sprintf("shard %d says what is news since its position %d, but was heard up to %d only: the log has lost what lies between; "+
-		"counting on would give wrong results, so recount from the raw clicks", g.Shard, g.Got, g.Want)
+	what := fmt.Sprintf("says what is news since its position %d, but was heard up to %d only", g.Got, g.Want)
+	if g.Got == g.Want {
+		what = fmt.Sprintf("says part %d of what is news since its position %d, but not the part before it", g.Chunk, g.Got)
+	}
+	return fmt.Sprintf("shard %d %s: the log has lost what lies between; "+
+		"counting on would give wrong results, so recount from the raw clicks", g.Shard, what)
 }
 
 // New makes the reducer that has read nothing: its position is 0.
@@ -93,7 +128,7 @@ func (r *Reducer) Fold(offset int64, p *click.Partial) error {
 	if r.shards == nil {
 		r.shards = make([]shard, p.Shards)
 		for i := range r.shards {
-			r.shards[i].watermark = click.None
+			r.shards[i].watermark, r.shards[i].closed = click.None, click.None
 		}
 	}
 	s := &r.shards[p.Shard]
@@ -101,11 +136,12 @@ func (r *Reducer) Fold(offset int64, p *click.Partial) error {
 		return nil
 	}
 	r.clock = max(r.clock, p.At)
+	r.top, r.tick = p.Top, p.Tick
 	for i := range p.Windows {
 		r.take(p.Shard, &p.Windows[i])
 	}
+	s.hear(p)
 	if p.Last {
-		s.said, s.watermark = p.Position, p.Watermark
 		for i := range p.Sources {
 			r.account(p.Shard, &p.Sources[i])
 		}
@@ -124,12 +160,15 @@ func (r *Reducer) check(p *click.Partial) error {
 		return fmt.Errorf("partial %d of shard %d: it speaks of %d shards, earlier ones of %d; "+
 			"the number of shards cannot change: set aggregator.shards back", p.Position, p.Shard, p.Shards, len(r.shards))
 	}
-	var said int64
+	var s shard
 	if r.shards != nil {
-		said = r.shards[p.Shard].said
+		s = r.shards[p.Shard]
 	}
-	if p.Prev > said {
-		return &Gap{Shard: p.Shard, Want: said, Got: p.Prev}
+	switch {
+	case p.Prev > s.said:
+		return &Gap{Shard: p.Shard, Want: s.said, Got: p.Prev, Chunk: p.Chunk}
+	case p.Position > s.said && !s.follows(p):
+		return &Gap{Shard: p.Shard, Want: p.Prev, Got: p.Prev, Chunk: p.Chunk}
 	}
 	for i := range p.Windows {
 		w := &p.Windows[i]
@@ -153,25 +192,27 @@ func (r *Reducer) take(shard int32, w *click.WindowPart) {
 		return // rows that did not fit beside the list, which follows; or a window without clicks
 	}
 	if k := (key{start: w.Start, size: w.Size, filter: w.Filter}); k.end() > r.gone {
-		r.window(k).take(shard, w, r.cfg.Top)
+		r.window(k).take(shard, w)
 	} else {
 		// Its lists were let go. A ranking of this shard's alone would be wrong, so
-		// there is none; a shard that keeps the lateness never comes here.
+		// there is none; a shard that keeps its word never comes here.
 		r.unranked++
 	}
 }
 
-// advance raises the watermark to the least of all shards'. A shard may fall
-// back, when a source is added; what was called final stays so.
+// advance raises the watermark to the least of all shards', and lets go of what
+// all of them have let go of. A shard may fall back, when a source is added; what
+// was called final stays so.
 func (r *Reducer) advance() {
-	least := r.shards[0].watermark
+	least, closed := r.shards[0].watermark, r.shards[0].closed
 	for i := range r.shards {
-		least = min(least, r.shards[i].watermark) // None is the least of all
+		least, closed = min(least, r.shards[i].watermark), min(closed, r.shards[i].closed) // None is the least of all
 	}
 	if least > r.watermark {
 		r.watermark = least
 		r.out.Advanced = true
 	}
+	r.gone = max(r.gone, min(closed, r.watermark)) // none that is not final
 }
 
 // Out returns what became due in the calls of Fold since the last Out. It is

@@ -10,17 +10,18 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-var small = Config{Reducers: 1, Top: 5, Lateness: lateness, Tick: 1000}
+// only is the configuration of a reducer that has no others beside it.
+var only = Config{Reducers: 1}
 
 func TestGap(t *testing.T) {
 	t.Parallel()
-	r := New(small)
+	r := New(only)
 	err := r.Fold(7, &click.Partial{Shard: 1, Shards: 2, Prev: 2, Position: 3})
 	gap, ok := errors.AsType[*Gap](err)
-	if !ok || *gap != (Gap{Shard: 1, Want: 0, Got: 2}) {
+	if !ok || *gap != (Gap{Shard: 1, Want: 0, Got: 2}) || !strings.Contains(err.Error(), "since its position 2, but was heard up to 0 only") {
 		t.Fatalf("got %v", err)
 	}
-	if !bytes.Equal(r.AppendSnapshot(nil), New(small).AppendSnapshot(nil)) {
+	if !bytes.Equal(r.AppendSnapshot(nil), New(only).AppendSnapshot(nil)) {
 		t.Fatal("a gap changed the state")
 	}
 }
@@ -43,11 +44,11 @@ func TestRefusedPartials(t *testing.T) {
 		"tie not by bytes":       window(0, minute, row("b", 1), row("a", 1)),
 		"ad twice":               window(0, minute, row("a", 1), row("a", 1)),
 	} {
-		r := New(small)
+		r := New(only)
 		if err := r.Fold(0, &p); !errors.Is(err, click.ErrWire) {
 			t.Errorf("%s: got %v", name, err)
 		}
-		if !bytes.Equal(r.AppendSnapshot(nil), New(small).AppendSnapshot(nil)) {
+		if !bytes.Equal(r.AppendSnapshot(nil), New(only).AppendSnapshot(nil)) {
 			t.Errorf("%s: it changed the state", name)
 		}
 	}
@@ -60,7 +61,7 @@ func TestMisuseByTheCallerPanics(t *testing.T) {
 		"an offset twice":     func(r *Reducer) { _ = r.Fold(0, &p) },
 		"snapshot before Out": func(r *Reducer) { r.AppendSnapshot(nil) },
 	} {
-		r := New(small)
+		r := New(only)
 		if err := r.Fold(0, &p); err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +78,7 @@ func TestMisuseByTheCallerPanics(t *testing.T) {
 
 func TestOutIsEmptyTheSecondTime(t *testing.T) {
 	t.Parallel()
-	r := New(small)
+	r := New(only)
 	if err := r.Fold(0, &click.Partial{Shards: 1, Position: 1, Last: true, Watermark: 5}); err != nil {
 		t.Fatal(err)
 	}
@@ -93,57 +94,92 @@ func TestRestoreRefuses(t *testing.T) {
 	t.Parallel()
 	whole := rich(t).AppendSnapshot(nil)
 	for i := range whole {
-		if _, err := Restore(small, whole[:i]); !errors.Is(err, click.ErrWire) {
+		if _, err := Restore(only, whole[:i]); !errors.Is(err, click.ErrWire) {
 			t.Fatalf("cut at %d of %d: %v", i, len(whole), err)
 		}
 	}
-	if _, err := Restore(small, append(bytes.Clone(whole), 0)); !errors.Is(err, click.ErrWire) {
+	if _, err := Restore(only, append(bytes.Clone(whole), 0)); !errors.Is(err, click.ErrWire) {
 		t.Fatalf("one byte too many: %v", err)
 	}
-	other := small
+	other := only
 	other.Reducer, other.Reducers = 1, 2
 	if _, err := Restore(other, whole); err == nil || !strings.Contains(err.Error(), "reducer.partitions") {
 		t.Fatalf("another reducer's: %v", err)
 	}
 }
 
-// TestRestoreWithAnotherTop: a list that was kept short ends the ranking, and
+// TestTopComesWithThePartial: a list that was said short ends the ranking, and
 // grows again with what the shards say next.
-func TestRestoreWithAnotherTop(t *testing.T) {
+func TestTopComesWithThePartial(t *testing.T) {
 	t.Parallel()
-	say := func(r *Reducer, offset int64, at int64) []click.Ranking {
-		p := click.Partial{Shards: 1, Position: offset + 1, At: at, Windows: []click.WindowPart{{
-			Filter: click.FilterAll, Size: minute, State: click.Provisional, Revision: 1, Clicks: 6 + at, Ads: 3,
-			Top: []click.Row{{Ad: []byte("a"), Count: 3 + at}, {Ad: []byte("b"), Count: 2}, {Ad: []byte("c"), Count: 1}},
-		}}}
-		if err := r.Fold(offset, &p); err != nil {
+	r := New(only)
+	rows := []click.Row{{Ad: []byte("a"), Count: 9}, {Ad: []byte("b"), Count: 2}, {Ad: []byte("c"), Count: 1}}
+	for i, top := range []int64{2, 3, 1} {
+		p := click.Partial{
+			Shards: 1, Prev: int64(i), Position: int64(i) + 1, At: int64(i) * 5000, Top: top, Tick: 1000, Last: true, Watermark: click.None,
+			Windows: []click.WindowPart{{
+				Filter: click.FilterAll, Size: minute, State: click.Provisional, Revision: 1, Clicks: 12, Ads: 3, Top: rows[:top],
+			}},
+		}
+		if err := r.Fold(int64(i), &p); err != nil {
 			t.Fatal(err)
 		}
-		return r.Out().Rankings
+		if got := r.Out().Rankings; len(got) != 1 || len(got[0].Top) != int(top) {
+			t.Errorf("with top %d: %+v", top, got)
+		}
 	}
-	cfg := small
-	for i, want := range []int{2, 3, 1} {
-		cfg.Top = want
-		r := New(cfg)
-		if i > 0 {
-			first := small
-			first.Top = []int{0, 2, 3}[i]
-			r = New(first)
-			say(r, 0, 0)
-			var err error
-			if r, err = Restore(cfg, r.AppendSnapshot(nil)); err != nil {
-				t.Fatal(err)
+}
+
+// A part of an emission that is not in the log is a loss as well. Whatever two who
+// run one shard and one who begins anew mix up is none.
+func TestChunks(t *testing.T) {
+	t.Parallel()
+	chunk := func(prev, position int64, chunk int32, last bool) click.Partial {
+		return click.Partial{Shards: 1, Prev: prev, Position: position, Chunk: chunk, Last: last, Watermark: click.None, Closed: click.None}
+	}
+	a0, a1, a2 := chunk(0, 5, 0, false), chunk(0, 5, 1, false), chunk(0, 5, 2, true)
+	b0, b1 := chunk(5, 9, 0, false), chunk(5, 9, 1, true)
+	wide0, wide1 := chunk(0, 5, 0, false), chunk(0, 5, 1, true) // as one says it whose records are larger
+	for name, c := range map[string]struct {
+		log  []click.Partial
+		lost int // which one shows a loss; -1 for none
+	}{
+		"in order":                      {[]click.Partial{a0, a1, a2, b0, b1}, -1},
+		"two in step":                   {[]click.Partial{a0, a0, a1, a1, a2, a2, b0, b0, b1, b1}, -1},
+		"two, one behind":               {[]click.Partial{a0, a1, a0, a2, a1, b0, a2, b1, b0, b1}, -1},
+		"one dies, another begins":      {[]click.Partial{a0, a1, a0, a1, a2, b0, b1}, -1},
+		"one dies in the first part":    {[]click.Partial{a0, a0, a1, a2, b0, b1}, -1},
+		"records of two sizes":          {[]click.Partial{a0, wide0, a1, wide1, a2, b0, b1}, -1},
+		"the first part is lost":        {[]click.Partial{a1, a2}, 0},
+		"a part is lost":                {[]click.Partial{a0, a2}, 1},
+		"a part is lost, another heard": {[]click.Partial{a0, a0, a2}, 2},
+		"the last part is lost":         {[]click.Partial{a0, a1, b0}, 2},
+		"the first of the next is lost": {[]click.Partial{a0, a1, a2, b1}, 3},
+		"positions of another program":  {[]click.Partial{a0, chunk(0, 4, 0, true), a1}, 2},
+	} {
+		r := New(only)
+		lost := -1
+		for i := range c.log {
+			err := r.Fold(int64(i), &c.log[i])
+			if err != nil {
+				if _, ok := errors.AsType[*Gap](err); !ok {
+					t.Fatalf("%s: %v", name, err)
+				}
+				lost = i
+				break
 			}
-			if got := say(r, 1, 5000); len(got) != 1 || len(got[0].Top) != want {
-				t.Errorf("after top %d with top %d: %+v", first.Top, want, got)
+			r.Out()
+			again, err := Restore(only, r.AppendSnapshot(nil)) // in the middle of an emission, too
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
 			}
-			continue
+			r = again
 		}
-		if got := say(r, 0, 0); len(got) != 1 || len(got[0].Top) != want {
-			t.Errorf("with top %d: %+v", want, got)
+		if lost != c.lost {
+			t.Errorf("%s: a loss at %d, want %d", name, lost, c.lost)
 		}
-		if n := len(r.windows[0].parts[0].list); n != want {
-			t.Errorf("with top %d it keeps %d", want, n)
+		if last := c.log[len(c.log)-1]; lost < 0 && r.shards[0].said != last.Position {
+			t.Errorf("%s: heard up to %d", name, r.shards[0].said)
 		}
 	}
 }
@@ -152,7 +188,7 @@ func TestRestoreWithAnotherTop(t *testing.T) {
 func rich(tb testing.TB) *Reducer {
 	tb.Helper()
 	_, log := history(4, 5)
-	r := New(small)
+	r := New(only)
 	var p click.Partial
 	for offset, rec := range log[:len(log)*2/3] {
 		if err := p.Parse(rec.value); err != nil {
@@ -178,10 +214,10 @@ func rich(tb testing.TB) *Reducer {
 
 // FuzzRestore: any bytes are refused or are the one encoding of a state that can go on.
 func FuzzRestore(f *testing.F) {
-	f.Add(New(small).AppendSnapshot(nil))
+	f.Add(New(only).AppendSnapshot(nil))
 	f.Add(rich(f).AppendSnapshot(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := Restore(small, b)
+		r, err := Restore(only, b)
 		if err != nil {
 			return
 		}
@@ -212,7 +248,7 @@ func FuzzFold(f *testing.F) {
 		f.Add(rec.value, log[0].value)
 	}
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		r := New(small)
+		r := New(only)
 		for i, value := range [][]byte{a, b, a} {
 			var p click.Partial
 			if p.Parse(value) != nil || p.Shards > 1<<10 {
@@ -224,7 +260,7 @@ func FuzzFold(f *testing.F) {
 			r.Out()
 		}
 		kept := r.AppendSnapshot(nil)
-		s, err := Restore(small, kept)
+		s, err := Restore(only, kept)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,6 +29,7 @@ type speaker struct {
 	revised   map[key]int64 // revision of windows said to be final
 	top       int
 	said      [][]byte
+	chunks    []int32               // per partial, its number in its emission
 	lists     []map[key][]click.Row // per partial, what it said of each window
 }
 
@@ -96,18 +97,20 @@ func (s *speaker) say(from int64) {
 		parts = append(parts, w)
 	}
 	s.at += 1 + int64(s.rng.IntN(3))
+	chunk := int32(0)
 	for len(parts) > 1 && s.rng.IntN(3) == 0 {
-		s.record(parts[:1], false)
+		s.record(parts[:1], chunk, false)
 		parts = parts[1:]
+		chunk++
 	}
-	s.record(parts, true)
+	s.record(parts, chunk, true)
 	s.told = s.at
 }
 
-func (s *speaker) record(parts []click.WindowPart, last bool) {
+func (s *speaker) record(parts []click.WindowPart, chunk int32, last bool) {
 	p := click.Partial{
-		Shard: s.shard, Shards: s.shards, Prev: s.told, Position: s.at, At: s.now, Last: last,
-		Watermark: s.watermark, Windows: parts,
+		Shard: s.shard, Shards: s.shards, Prev: s.told, Position: s.at, Chunk: chunk, At: s.now, Top: int64(s.top), Tick: 1000, Last: last,
+		Watermark: s.watermark, Closed: s.watermark - lateness, Windows: parts,
 	}
 	lists := map[key][]click.Row{}
 	for _, w := range parts {
@@ -115,7 +118,7 @@ func (s *speaker) record(parts []click.WindowPart, last bool) {
 			lists[key{w.Start, w.Size, w.Filter}] = w.Top
 		}
 	}
-	s.said, s.lists = append(s.said, p.Append(nil)), append(s.lists, lists)
+	s.said, s.chunks, s.lists = append(s.said, p.Append(nil)), append(s.chunks, chunk), append(s.lists, lists)
 }
 
 // record is one of a log, and which shard's which partial it is.
@@ -150,6 +153,9 @@ func history(seed uint64, top int) (speakers []*speaker, log []record) {
 		}
 		if back := rng.IntN(8); back < 4 { // a restarted or doubled shard says it all again from here
 			next[i] = max(0, next[i]-back)
+			for speakers[i].chunks[next[i]] > 0 { // an emission from its beginning
+				next[i]--
+			}
 		}
 		log = append(log, record{speakers[i].said[next[i]], i, next[i]})
 		next[i]++
@@ -196,7 +202,7 @@ func TestAnyInterleaving(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(120) {
 		speakers, log := history(seed, 5)
-		f := feeder{r: New(Config{Reducers: 1, Top: 5, Lateness: lateness, Tick: 1000})}
+		f := feeder{r: New(only)}
 		results := map[string]click.Result{}
 		rankings := map[key]click.Ranking{}
 		heard := make([]int, len(speakers))
@@ -309,7 +315,7 @@ func compareWithTruth(t *testing.T, seed uint64, speakers []*speaker, results ma
 // the same as one that never stopped, to the byte, and ends in the same state.
 func TestRestoreAtEveryCut(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Reducer: 1, Reducers: 3, Top: 4, Lateness: lateness, Tick: 1000}
+	cfg := Config{Reducer: 1, Reducers: 3}
 	for seed := range uint64(3) {
 		_, log := history(seed, 3)
 		f := feeder{r: New(cfg)}
@@ -346,10 +352,9 @@ func TestRestoreAtEveryCut(t *testing.T) {
 // after each gives, in the same order.
 func TestOutMayWait(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Reducers: 1, Top: 5, Lateness: lateness, Tick: 1000}
 	for seed := range uint64(20) {
 		_, log := history(seed, 5)
-		f, r := feeder{r: New(cfg)}, New(cfg)
+		f, r := feeder{r: New(only)}, New(only)
 		var want, got Output
 		for offset, rec := range log {
 			out := f.fold(t, offset, rec)

@@ -44,7 +44,7 @@ type window struct {
 type part struct {
 	shard       int32
 	clicks, ads int64
-	list        []click.Row // the best, at least one and at most Config.Top
+	list        []click.Row // the best, at least one
 	bytes       []byte      // what the list's ads are views of
 }
 
@@ -64,7 +64,7 @@ func (r *Reducer) window(k key) *window {
 }
 
 // take replaces what a shard said of the window.
-func (w *window) take(shard int32, said *click.WindowPart, top int) {
+func (w *window) take(shard int32, said *click.WindowPart) {
 	at, ok := slices.BinarySearchFunc(w.parts, shard, func(p part, s int32) int { return cmp.Compare(p.shard, s) })
 	if !ok {
 		w.parts = slices.Insert(w.parts, at, part{shard: shard})
@@ -74,9 +74,8 @@ func (w *window) take(shard int32, said *click.WindowPart, top int) {
 		p.clicks, p.ads = said.Clicks, said.Ads
 		w.changed = true
 	}
-	list := said.Top[:min(top, len(said.Top))]
-	if !slices.EqualFunc(p.list, list, equalRows) {
-		p.list, p.bytes = copyRows(p.list[:0], p.bytes[:0], list)
+	if !slices.EqualFunc(p.list, said.Top, equalRows) {
+		p.list, p.bytes = copyRows(p.list[:0], p.bytes[:0], said.Top)
 		w.changed = true
 	}
 }
@@ -86,12 +85,7 @@ func (w *window) take(shard int32, said *click.WindowPart, top int) {
 func (r *Reducer) emit() {
 	// Subtracted without sign, so that no two times are too far apart.
 	tick := r.clock != click.None &&
-		(r.emitted == click.None || uint64(r.clock)-uint64(r.emitted) >= uint64(r.cfg.Tick))
-	if r.watermark > timeMin { // no window ends before
-		// Remembered, and not worked out where it is asked for: a lateness that is
-		// raised brings back no lists.
-		r.gone = max(r.gone, r.watermark-r.cfg.Lateness)
-	}
+		(r.emitted == click.None || uint64(r.clock)-uint64(r.emitted) >= uint64(r.tick))
 	ticked := false
 	held := r.windows[:0]
 	for _, w := range r.windows {
@@ -158,7 +152,7 @@ func (r *Reducer) rank(w *window) {
 	for i := len(heads)/2 - 1; i >= 0; i-- {
 		sink(heads, i)
 	}
-	for n := 0; n < r.cfg.Top && len(heads) > 0; n++ {
+	for n := int64(0); n < r.top && len(heads) > 0; n++ {
 		h := &heads[0]
 		r.rows, r.ads = copyRows(r.rows, r.ads, h.list[:1])
 		if h.list = h.list[1:]; len(h.list) == 0 {

@@ -7,18 +7,19 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // AppendSnapshot encodes the state after b; equal states are equal bytes. What
 // is due must have been taken with [Reducer.Out] before, or it would be lost.
 //
-// Layout, version 1, in the terms of package click:
+// Layout, version 2, in the terms of package click:
 //
-//	byte    version = 1
+//	byte    version = 2
 //	uvarint Reducer, Reducers, position
 //	time    watermark, gone, clock, time of the last provisional rankings
 //	uvarint unranked
-//	uvarint number of shards, each: uvarint Position, time Watermark
+//	uvarint number of shards, each: uvarint Position, time Watermark, Closed,
+//	          uvarint number of chunks here of an emission that has begun; if not 0: uvarint Prev, Position
 //	uvarint number of sources, each: progress with an empty tally,
 //	          uvarint number of shards, each: uvarint shard, High, counted, duplicate, conflict, crowded, stale
 //	uvarint 0, or where the identity broke: index of the source + 1, uvarint High, Offset
@@ -36,7 +37,10 @@ func (r *Reducer) AppendSnapshot(b []byte) []byte {
 	}
 	b = appendTotals(b, r.unranked, int64(len(r.shards)))
 	for _, s := range r.shards {
-		b = click.AppendTime(appendTotals(b, s.said), s.watermark)
+		b = click.AppendTime(click.AppendTime(appendTotals(b, s.said), s.watermark), s.closed)
+		if b = appendTotals(b, int64(s.next)); s.next > 0 {
+			b = appendTotals(b, s.prev, s.position)
+		}
 	}
 	b = r.appendSources(b)
 	b = appendTotals(b, int64(len(r.windows)))
@@ -78,12 +82,7 @@ func (w *window) append(b []byte) []byte {
 	b = binary.AppendVarint(b, w.start)
 	b = appendTotals(b, w.size)
 	b = append(b, byte(w.state))
-	b = appendTotals(b, w.revision)
-	if w.changed {
-		b = append(b, 1)
-	} else {
-		b = append(b, 0)
-	}
+	b = click.AppendFlag(appendTotals(b, w.revision), w.changed)
 	b = appendTotals(b, int64(len(w.parts)))
 	for i := range w.parts {
 		p := &w.parts[i]
@@ -93,9 +92,8 @@ func (w *window) append(b []byte) []byte {
 }
 
 // Restore makes the reducer that wrote a snapshot. Folding the log from its
-// [Reducer.Position] gives what the writer would have given. Top, Lateness and
-// Tick may be others than the writer's; a window that was let go of does not come
-// back. The state holds no view into b.
+// [Reducer.Position] gives what the writer would have given. The state holds no
+// view into b.
 //
 // An error wraps [click.ErrWire], or says that the snapshot is another
 // reducer's; the log can then be read from an older snapshot or from its start.
@@ -114,8 +112,8 @@ func Restore(cfg Config, b []byte) (*Reducer, error) {
 	r.position = d.Total()
 	r.watermark, r.gone, r.clock, r.emitted = d.Time(), d.Time(), d.Time(), d.Time()
 	r.unranked = d.Total()
-	for range d.Count(2) {
-		r.shards = append(r.shards, shard{said: d.Total(), watermark: d.Time()})
+	for range d.Count(4) {
+		r.shards = append(r.shards, decodeShard(&d))
 	}
 	r.decodeSources(&d)
 	for range d.Count(10) {
@@ -131,6 +129,20 @@ func Restore(cfg Config, b []byte) (*Reducer, error) {
 	return r, nil
 }
 
+func decodeShard(d *click.Decoder) shard {
+	s := shard{said: d.Total(), watermark: d.Time(), closed: d.Time()}
+	next := d.Uint()
+	if next > 1<<30 {
+		d.Fail()
+	}
+	if s.next = int32(next); next > 0 {
+		if s.prev, s.position = d.Total(), d.Total(); s.position <= s.said || s.prev > s.said {
+			d.Fail()
+		}
+	}
+	return s
+}
+
 func (r *Reducer) decodeSources(d *click.Decoder) {
 	for range d.Count(30) {
 		var g click.Progress
@@ -141,7 +153,7 @@ func (r *Reducer) decodeSources(d *click.Decoder) {
 		}
 		last := int32(-1)
 		for range d.Count(7) {
-			e := seat{shard: decodeShard(d, last, len(r.shards)), high: d.Total()}
+			e := seat{shard: decodeNumber(d, last, len(r.shards)), high: d.Total()}
 			t := &e.tally
 			for _, v := range [...]*int64{&t.Counted, &t.Duplicate, &t.Conflict, &t.Crowded, &t.Stale} {
 				*v = d.Total()
@@ -168,7 +180,7 @@ func decodeWindow(d *click.Decoder, shards int) *window {
 	last := int32(-1)
 	var rows []click.Row
 	for range d.Count(4) {
-		p := part{shard: decodeShard(d, last, shards), clicks: d.Total(), ads: d.Total()}
+		p := part{shard: decodeNumber(d, last, shards), clicks: d.Total(), ads: d.Total()}
 		rows = d.Rows(rows)
 		if len(rows) == 0 || !ordered(rows) {
 			d.Fail()
@@ -180,8 +192,8 @@ func decodeWindow(d *click.Decoder, shards int) *window {
 	return w
 }
 
-// decodeShard reads the number of a shard that follows last.
-func decodeShard(d *click.Decoder, last int32, shards int) int32 {
+// decodeNumber reads the number of a shard that follows last.
+func decodeNumber(d *click.Decoder, last int32, shards int) int32 {
 	n := d.Uint()
 	if n >= uint64(shards) || int64(n) <= int64(last) {
 		d.Fail()

@@ -20,15 +20,15 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 // "=>" what came out. A line that begins with # is prose.
 //
 //	config top 3 lateness 5m tick 1s
-//	shard 0/2 partial 1 at 00:00:10
+//	shard 0/2 partial 1 since 0 chunk 0 at 00:00:10
 //	  window 00:00:00 000 provisional 1 clicks 3 ads 2 rows a=2 b=1 top a=2 b=1
 //	  source clicks/0 high 4 received 4 routed 3 malformed 1 counted 3
 //	  watermark 00:00:05
 //	restart
-//	restart lateness 10m
 //	status
 //
-// A watermark makes a partial the last of its emission.
+// A watermark makes a partial the last of its emission. The rules stand in what the
+// shards say from there on; they let go of a window a lateness after its end.
 func TestTranscripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txt")
@@ -42,7 +42,7 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := player{t: t, r: New(Config{})}
+			p := player{t: t, r: New(only)}
 			got := p.play(string(want))
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -57,7 +57,7 @@ func TestTranscripts(t *testing.T) {
 
 type player struct {
 	t      *testing.T
-	cfg    Config
+	rules  struct{ top, tick, lateness int64 }
 	r      *Reducer
 	offset int64
 	said   *click.Partial // not yet folded
@@ -86,13 +86,18 @@ func (p *player) play(story string) string {
 func (p *player) command(words []string) {
 	switch words[0] {
 	case "config":
-		p.cfg = Config{
-			Reducers: 1, Top: int(p.number(words, "top")),
-			Lateness: p.duration(words, "lateness"), Tick: p.duration(words, "tick"),
+		p.rules.top, p.rules.lateness, p.rules.tick = p.number(words, "top"), p.duration(words, "lateness"), p.duration(words, "tick")
+		if p.offset == 0 {
+			p.r = New(only)
 		}
-		p.r = New(p.cfg)
 	case "shard":
-		p.said = &click.Partial{Position: p.number(words, "partial"), At: p.time(p.after(words, "at")), Watermark: click.None}
+		p.said = &click.Partial{
+			Position: p.number(words, "partial"), At: p.time(p.after(words, "at")), Top: p.rules.top, Tick: p.rules.tick,
+			Watermark: click.None, Closed: click.None,
+		}
+		if slices.Contains(words, "chunk") {
+			p.said.Chunk = int32(p.number(words, "chunk"))
+		}
 		if _, err := fmt.Sscanf(words[1], "%d/%d", &p.said.Shard, &p.said.Shards); err != nil {
 			p.t.Fatal(err)
 		}
@@ -116,12 +121,12 @@ func (p *player) command(words []string) {
 		p.said.Sources = append(p.said.Sources, p.progress(words))
 	case "watermark":
 		p.said.Last, p.said.Watermark = true, p.time(words[1])
+		if p.said.Watermark != click.None {
+			p.said.Closed = p.said.Watermark - p.rules.lateness
+		}
 	case "restart":
 		p.r.Out()
-		if len(words) > 1 {
-			p.cfg.Lateness = p.duration(words, "lateness")
-		}
-		r, err := Restore(p.cfg, p.r.AppendSnapshot(nil))
+		r, err := Restore(only, p.r.AppendSnapshot(nil))
 		if err != nil {
 			p.t.Fatal(err)
 		}
