@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -26,37 +27,6 @@ func limits() map[string]limit {
 	fields := text("a field name, at most 200 bytes", fieldFault)
 	all := map[string]limit{
 		"data_dir": text("a path", pathFault),
-
-		"kafka.brokers":         list(0, 100, "addresses host:port", brokerFault),
-		"kafka.topic_prefix":    text("letters, digits, '.', '_' and '-', at most 200", prefixFault),
-		"kafka.replication":     within(1, 100),
-		"kafka.min_insync":      within(1, 100),
-		"kafka.retention":       within(time.Hour, 3650*day),
-		"kafka.session_timeout": within(time.Second, time.Hour),
-		"kafka.allow_plaintext": unlimited("true or false"),
-		"kafka.sasl.mechanism":  oneOf("none", "plain", "scram-sha-256", "scram-sha-512"),
-		"kafka.sasl.user":       text("a name, at most 200 bytes", userFault),
-		"kafka.sasl.password":   secret(),
-
-		"cassandra.hosts":           list(0, 100, "addresses host:port", brokerFault),
-		"cassandra.keyspace":        text("a to z, digits and '_', a letter first, at most 48", keyspaceFault),
-		"cassandra.datacenter":      text("empty, or a name, at most 200 bytes", userFault),
-		"cassandra.replication":     list(1, 100, "words dc:number", replicationFault),
-		"cassandra.consistency":     oneOf("local_quorum", "quorum", "each_quorum", "all", "local_one", "one", "two", "three"),
-		"cassandra.user":            text("a name, at most 200 bytes", userFault),
-		"cassandra.password":        secret(),
-		"cassandra.allow_plaintext": unlimited("true or false"),
-		"cassandra.counts_ttl":      within(time.Hour, 7300*day),
-		"cassandra.rankings_ttl":    within(time.Hour, 7300*day),
-		"cassandra.in_flight":       within(1, 10_000),
-		"cassandra.timeout":         within(100*time.Millisecond, 5*time.Minute),
-
-		"snapshots.url":           text("empty, a path, or s3://bucket/prefix", placeFault),
-		"snapshots.s3.endpoint":   text("empty, or an http or https URL", urlFault),
-		"snapshots.s3.region":     text("a name, at most 200 bytes", userFault),
-		"snapshots.s3.access_key": secret(),
-		"snapshots.s3.secret_key": secret(),
-		"snapshots.s3.ca_file":    optionalFile(),
 
 		"embedded.listen":      listener(),
 		"embedded.sync_writes": unlimited("true or false"),
@@ -106,6 +76,44 @@ func limits() map[string]limit {
 		"log.format": oneOf("console", "json"),
 
 		"shutdown.timeout": within(100*time.Millisecond, time.Hour),
+	}
+	maps.Copy(all, connectionLimits())
+	return all
+}
+
+// connectionLimits are those of the servers clickagg speaks to.
+func connectionLimits() map[string]limit {
+	all := map[string]limit{
+		"kafka.brokers":         list(0, 100, "addresses host:port", brokerFault),
+		"kafka.topic_prefix":    text("letters, digits, '.', '_' and '-', at most 200", prefixFault),
+		"kafka.replication":     within(1, 100),
+		"kafka.min_insync":      within(1, 100),
+		"kafka.retention":       within(time.Hour, 3650*day),
+		"kafka.session_timeout": within(time.Second, time.Hour),
+		"kafka.allow_plaintext": unlimited("true or false"),
+		"kafka.sasl.mechanism":  oneOf("none", "plain", "scram-sha-256", "scram-sha-512"),
+		"kafka.sasl.user":       text("a name, at most 200 bytes", userFault),
+		"kafka.sasl.password":   secret(),
+
+		"cassandra.hosts":           list(0, 100, "addresses host:port", brokerFault),
+		"cassandra.keyspace":        text("a to z, digits and '_', a letter first, at most 48", keyspaceFault),
+		"cassandra.datacenter":      text("empty, or a name, at most 200 bytes", userFault),
+		"cassandra.replication":     list(1, 100, "words dc:number", replicationFault),
+		"cassandra.consistency":     oneOf("local_quorum", "quorum", "each_quorum", "all", "local_one", "one", "two", "three"),
+		"cassandra.user":            text("a name, at most 200 bytes", userFault),
+		"cassandra.password":        secret(),
+		"cassandra.allow_plaintext": unlimited("true or false"),
+		"cassandra.counts_ttl":      within(time.Hour, 7300*day),
+		"cassandra.rankings_ttl":    within(time.Hour, 7300*day),
+		"cassandra.in_flight":       within(1, 10_000),
+		"cassandra.timeout":         within(100*time.Millisecond, 5*time.Minute),
+
+		"snapshots.url":           text("empty, a path, or s3://bucket/prefix", placeFault),
+		"snapshots.s3.endpoint":   text("empty, or an http or https URL", urlFault),
+		"snapshots.s3.region":     text("a name, at most 200 bytes", userFault),
+		"snapshots.s3.access_key": secret(),
+		"snapshots.s3.secret_key": secret(),
+		"snapshots.s3.ca_file":    optionalFile(),
 	}
 	for _, section := range []string{"kafka.tls.", "cassandra.tls."} {
 		all[section+"enabled"] = unlimited("true or false")

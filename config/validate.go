@@ -44,7 +44,7 @@ type relation struct {
 
 func relations() []relation {
 	open := []string{"window.size", "window.allowed_lateness", "watermark.delay"}
-	return []relation{
+	return append(connectionRelations(), []relation{
 		{
 			keys:  append([]string{"dedupe.horizon"}, open...),
 			says:  "`dedupe.horizon` is at least `window.size` + `window.allowed_lateness` + `watermark.delay`: a click that may still be counted must be one whose id is still held.",
@@ -75,6 +75,17 @@ func relations() []relation {
 			says:  "The names under `input.fields` differ from each other.",
 			fault: fieldsFault,
 		},
+		{
+			keys:  []string{"api.listen", "embedded.listen", "ops.listen"},
+			says:  "`embedded.listen`, `api.listen` and `ops.listen` differ from each other.",
+			fault: listenFault,
+		},
+	}...)
+}
+
+// connectionRelations bind what says how servers are reached.
+func connectionRelations() []relation {
+	return []relation{
 		{
 			keys:  []string{"kafka.min_insync", "kafka.replication"},
 			says:  "`kafka.min_insync` is at most `kafka.replication`: more replicas than there are never have a record.",
@@ -133,11 +144,6 @@ func relations() []relation {
 		{
 			keys:  []string{"cassandra.tls.enabled", "cassandra.tls.ca_file", "cassandra.tls.cert_file", "cassandra.tls.key_file", "cassandra.tls.server_name"},
 			fault: func(c Config) string { return c.Cassandra.TLS.idleFault() },
-		},
-		{
-			keys:  []string{"api.listen", "embedded.listen", "ops.listen"},
-			says:  "`embedded.listen`, `api.listen` and `ops.listen` differ from each other.",
-			fault: listenFault,
 		},
 	}
 }

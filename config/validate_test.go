@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -52,50 +53,14 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// Each limit is tried on both sides.
-func TestLimits(t *testing.T) {
-	t.Parallel()
-	long := strings.Repeat("a", 250)
-	cases := map[string]struct{ good, bad []string }{
+type trial struct{ good, bad []string }
+
+var long = strings.Repeat("a", 250)
+
+// trials are values on both sides of each limit.
+func trials() map[string]trial {
+	all := map[string]trial{
 		"data_dir":                     {good: []string{"/var/lib/clickagg", "ü/x y"}, bad: []string{"", "a\x00b", "a\nb", "\xff"}},
-		"kafka.brokers":                {good: []string{"", "localhost:1,[::1]:65535"}, bad: []string{"k", ":9092", "k:0", "k:65536", "k:x", "localhost:1,localhost:1", "a b:1", "kafka:9092"}},
-		"kafka.replication":            {good: []string{"2", "100"}, bad: []string{"0", "101", "1"}},
-		"kafka.min_insync":             {good: []string{"1", "3"}, bad: []string{"0", "4"}},
-		"kafka.retention":              {good: []string{"1h", "87600h"}, bad: []string{"59m", "87601h", "-1h"}},
-		"kafka.session_timeout":        {good: []string{"1s", "1h"}, bad: []string{"0s", "61m"}},
-		"kafka.allow_plaintext":        {good: []string{"true", "false"}},
-		"kafka.tls.enabled":            {good: []string{"true", "false"}},
-		"kafka.tls.ca_file":            {good: []string{""}, bad: []string{"/ca.pem", "a\x00"}},
-		"kafka.tls.cert_file":          {good: []string{""}, bad: []string{"/c.pem"}},
-		"kafka.tls.key_file":           {good: []string{""}, bad: []string{"/k.pem"}},
-		"kafka.tls.server_name":        {good: []string{""}, bad: []string{"kafka", long}},
-		"kafka.sasl.mechanism":         {good: []string{"none"}, bad: []string{"plain", "scram-sha-256", "scram-sha-512", "gssapi", ""}},
-		"kafka.sasl.user":              {good: []string{""}, bad: []string{"u", "a\nb"}},
-		"kafka.sasl.password":          {good: []string{""}, bad: []string{"hunter2", "file:/nowhere", "env:NO_SUCH_VARIABLE", "cred:x", "file:relative"}},
-		"cassandra.hosts":              {good: []string{"", "127.0.0.1:9042,localhost:9042"}, bad: []string{"k", "db:9042", "127.0.0.1:1,127.0.0.2:2"}},
-		"cassandra.keyspace":           {good: []string{"a", "clicks_2"}, bad: []string{"", "A", "1a", "a-b", long}},
-		"cassandra.datacenter":         {good: []string{"", "dc1"}, bad: []string{"a\nb", long}},
-		"cassandra.replication":        {good: []string{"dc1:3", "a:1,b:2"}, bad: []string{"", "dc1", "dc1:0", ":3", "a:x", "a':1"}},
-		"cassandra.consistency":        {good: []string{"local_quorum", "one", "all"}, bad: []string{"any", "", "ONE"}},
-		"cassandra.user":               {good: []string{""}, bad: []string{"u"}},
-		"cassandra.password":           {good: []string{""}, bad: []string{"hunter2"}},
-		"cassandra.allow_plaintext":    {good: []string{"true", "false"}},
-		"cassandra.tls.enabled":        {good: []string{"true", "false"}},
-		"cassandra.tls.ca_file":        {good: []string{""}, bad: []string{"/ca.pem"}},
-		"cassandra.tls.cert_file":      {good: []string{""}, bad: []string{"/c.pem"}},
-		"cassandra.tls.key_file":       {good: []string{""}, bad: []string{"/k.pem"}},
-		"cassandra.tls.server_name":    {good: []string{""}, bad: []string{"db"}},
-		"cassandra.counts_ttl":         {good: []string{"1h", "175200h"}, bad: []string{"59m", "175201h"}},
-		"cassandra.rankings_ttl":       {good: []string{"1h"}, bad: []string{"0s"}},
-		"cassandra.in_flight":          {good: []string{"1", "10000"}, bad: []string{"0", "10001"}},
-		"cassandra.timeout":            {good: []string{"100ms", "5m"}, bad: []string{"99ms", "6m"}},
-		"snapshots.url":                {good: []string{"", "/srv/snapshots", "s3://bucket", "s3://bucket/a/b"}, bad: []string{"s3://", "gs://b/x", "a\x00", "s3:///x"}},
-		"snapshots.s3.endpoint":        {good: []string{"", "http://127.0.0.1:9000"}, bad: []string{"h:1"}},
-		"snapshots.s3.region":          {good: []string{"", "eu-1"}, bad: []string{long}},
-		"snapshots.s3.access_key":      {good: []string{""}, bad: []string{"key"}},
-		"snapshots.s3.secret_key":      {good: []string{""}, bad: []string{"key"}},
-		"snapshots.s3.ca_file":         {good: []string{"", "/ca.pem"}, bad: []string{"a\x00"}},
-		"kafka.topic_prefix":           {good: []string{"a", "A.b_c-9"}, bad: []string{"", ".", "..", "a b", "é", long}},
 		"embedded.listen":              {good: []string{"127.0.0.1:0", "localhost:1", "[::1]:9092", "127.9.9.9:1"}, bad: []string{"", ":9092", "0.0.0.0:9092", "192.168.0.1:1", "example.com:1", "[::]:1", "127.0.0.1"}},
 		"input.partitions":             {good: []string{"1", "1024"}, bad: []string{"0", "-1", "1025"}},
 		"input.refresh":                {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
@@ -134,6 +99,57 @@ func TestLimits(t *testing.T) {
 		"log.format":                   {good: []string{"console", "json"}, bad: []string{"", "text"}},
 		"shutdown.timeout":             {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
 	}
+	maps.Copy(all, connectionTrials())
+	return all
+}
+
+func connectionTrials() map[string]trial {
+	return map[string]trial{
+		"kafka.brokers":             {good: []string{"", "localhost:1,[::1]:65535"}, bad: []string{"k", ":9092", "k:0", "k:65536", "k:x", "localhost:1,localhost:1", "a b:1", "kafka:9092"}},
+		"kafka.replication":         {good: []string{"2", "100"}, bad: []string{"0", "101", "1"}},
+		"kafka.min_insync":          {good: []string{"1", "3"}, bad: []string{"0", "4"}},
+		"kafka.retention":           {good: []string{"1h", "87600h"}, bad: []string{"59m", "87601h", "-1h"}},
+		"kafka.session_timeout":     {good: []string{"1s", "1h"}, bad: []string{"0s", "61m"}},
+		"kafka.allow_plaintext":     {good: []string{"true", "false"}},
+		"kafka.tls.enabled":         {good: []string{"true", "false"}},
+		"kafka.tls.ca_file":         {good: []string{""}, bad: []string{"/ca.pem", "a\x00"}},
+		"kafka.tls.cert_file":       {good: []string{""}, bad: []string{"/c.pem"}},
+		"kafka.tls.key_file":        {good: []string{""}, bad: []string{"/k.pem"}},
+		"kafka.tls.server_name":     {good: []string{""}, bad: []string{"kafka", long}},
+		"kafka.sasl.mechanism":      {good: []string{"none"}, bad: []string{"plain", "scram-sha-256", "scram-sha-512", "gssapi", ""}},
+		"kafka.sasl.user":           {good: []string{""}, bad: []string{"u", "a\nb"}},
+		"kafka.sasl.password":       {good: []string{""}, bad: []string{"hunter2", "file:/nowhere", "env:NO_SUCH_VARIABLE", "cred:x", "file:relative"}},
+		"cassandra.hosts":           {good: []string{"", "127.0.0.1:9042,localhost:9042"}, bad: []string{"k", "db:9042", "127.0.0.1:1,127.0.0.2:2"}},
+		"cassandra.keyspace":        {good: []string{"a", "clicks_2"}, bad: []string{"", "A", "1a", "a-b", long}},
+		"cassandra.datacenter":      {good: []string{"", "dc1"}, bad: []string{"a\nb", long}},
+		"cassandra.replication":     {good: []string{"dc1:3", "a:1,b:2"}, bad: []string{"", "dc1", "dc1:0", ":3", "a:x", "a':1"}},
+		"cassandra.consistency":     {good: []string{"local_quorum", "one", "all"}, bad: []string{"any", "", "ONE"}},
+		"cassandra.user":            {good: []string{""}, bad: []string{"u"}},
+		"cassandra.password":        {good: []string{""}, bad: []string{"hunter2"}},
+		"cassandra.allow_plaintext": {good: []string{"true", "false"}},
+		"cassandra.tls.enabled":     {good: []string{"true", "false"}},
+		"cassandra.tls.ca_file":     {good: []string{""}, bad: []string{"/ca.pem"}},
+		"cassandra.tls.cert_file":   {good: []string{""}, bad: []string{"/c.pem"}},
+		"cassandra.tls.key_file":    {good: []string{""}, bad: []string{"/k.pem"}},
+		"cassandra.tls.server_name": {good: []string{""}, bad: []string{"db"}},
+		"cassandra.counts_ttl":      {good: []string{"1h", "175200h"}, bad: []string{"59m", "175201h"}},
+		"cassandra.rankings_ttl":    {good: []string{"1h"}, bad: []string{"0s"}},
+		"cassandra.in_flight":       {good: []string{"1", "10000"}, bad: []string{"0", "10001"}},
+		"cassandra.timeout":         {good: []string{"100ms", "5m"}, bad: []string{"99ms", "6m"}},
+		"snapshots.url":             {good: []string{"", "/srv/snapshots", "s3://bucket", "s3://bucket/a/b"}, bad: []string{"s3://", "gs://b/x", "a\x00", "s3:///x"}},
+		"snapshots.s3.endpoint":     {good: []string{"", "http://127.0.0.1:9000"}, bad: []string{"h:1"}},
+		"snapshots.s3.region":       {good: []string{"", "eu-1"}, bad: []string{long}},
+		"snapshots.s3.access_key":   {good: []string{""}, bad: []string{"key"}},
+		"snapshots.s3.secret_key":   {good: []string{""}, bad: []string{"key"}},
+		"snapshots.s3.ca_file":      {good: []string{"", "/ca.pem"}, bad: []string{"a\x00"}},
+		"kafka.topic_prefix":        {good: []string{"a", "A.b_c-9"}, bad: []string{"", ".", "..", "a b", "é", long}},
+	}
+}
+
+// Each limit is tried on both sides.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	cases := trials()
 	for k := range Keys() {
 		if cases[k.Path].good == nil {
 			t.Errorf("%s is not tried", k.Path)

@@ -37,12 +37,16 @@ func (t *target) dial(c *cobra.Command, cfg *config.Config) (*kafka.Log, error) 
 	if t.topic == "" {
 		t.topic = cfg.Input.Topics[0]
 	}
-	brokers := cfg.Kafka.Brokers
-	if b, _ := c.Flags().GetString("brokers"); b != "" {
-		brokers = []string{b}
+	kc, err := kafkaConfig(*cfg)
+	if err != nil {
+		return nil, usage(err)
 	}
-	if len(brokers) == 0 {
-		brokers = []string{cfg.Embedded.Listen}
+	kc.ClientID = "clickagg-produce"
+	if b, _ := c.Flags().GetString("brokers"); b != "" {
+		kc.Brokers = []string{b}
+	}
+	if len(kc.Brokers) == 0 {
+		kc.Brokers = []string{cfg.Embedded.Listen}
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), 15*time.Second)
 	defer cancel()
@@ -50,7 +54,7 @@ func (t *target) dial(c *cobra.Command, cfg *config.Config) (*kafka.Log, error) 
 	if err != nil {
 		return nil, err
 	}
-	log, err := kafka.Open(ctx, kafka.Config{Brokers: brokers, ClientID: "clickagg-produce"}, logger)
+	log, err := kafka.Open(ctx, kc, logger)
 	if err != nil {
 		return nil, fmt.Errorf("%w; is 'clickagg run' running there?", err)
 	}

@@ -2,256 +2,200 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/clickagg/clickagg/aggregator"
 	"github.com/clickagg/clickagg/aggregator/window"
-	"github.com/clickagg/clickagg/config"
 	"github.com/clickagg/clickagg/internal/api"
-	"github.com/clickagg/clickagg/internal/blob"
 	"github.com/clickagg/clickagg/internal/click"
-	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/ops"
+	"github.com/clickagg/clickagg/internal/status"
 	"github.com/clickagg/clickagg/internal/stream"
-	broker "github.com/clickagg/clickagg/internal/stream/embedded"
-	"github.com/clickagg/clickagg/internal/stream/kafka"
+	"github.com/clickagg/clickagg/internal/topology"
 	"github.com/clickagg/clickagg/mapper"
 	"github.com/clickagg/clickagg/mapper/rule"
 	"github.com/clickagg/clickagg/reducer"
 	"github.com/clickagg/clickagg/reducer/merge"
-	"github.com/clickagg/clickagg/storage"
-	store "github.com/clickagg/clickagg/storage/embedded"
 	"github.com/clickagg/clickagg/storage/writer"
 )
 
-// The process, --role=all:
+// The roles:
 //
 //	clicks ─▶ mapper ─▶ shuffle ─▶ aggregator ─▶ partials ─▶ reducer ─▶ results ──▶ writer ─▶ store ◀─ api
 //	          a source              a shard                  a partition └▶ rankings ─▶ writer ──▲
 //	          per partition         per partition
 //
-// Each part is one goroutine over one partition; parts meet in topics and in
-// the store. The first part that fails stops all.
-type process struct {
-	ctx    context.Context // for questions that outlive none
-	cfg    config.Config
-	logger *zap.Logger
-	reg    *prometheus.Registry
-	topics click.Topics
-
-	log    *kafka.Log
-	store  storage.Store
-	blobs  blob.Store
-	facts  control.Facts
-	inputs []stream.Topic
-
-	mapper     *mapper.Metrics
-	aggregator *aggregator.Metrics
-	reducer    *reducer.Metrics
-	writer     *writer.Metrics
-
-	closers []func() error // in the order of opening
-}
-
-// Partitions of the topics whose number is free to choose.
+// Each part is one goroutine over one partition; parts meet in topics and in the
+// store. Processes of one role share its partitions out among themselves. The
+// first part that fails ends its process.
 const (
-	resultsPartitions  = 4
-	rejectedPartitions = 1
+	roleMapper     = status.RoleMapper
+	roleAggregator = status.RoleAggregator
+	roleReducer    = status.RoleReducer
+	roleWriter     = status.RoleWriter
+	roleAPI        = "api"
 )
 
-// open brings up what the parts stand on, in order.
-func (p *process) open(ctx context.Context) error {
-	unlock, err := ops.Lock(p.cfg.DataDir)
-	if err != nil {
-		return err
+// allRoles are what --role=all runs, in the order of the pipeline.
+var allRoles = []string{roleMapper, roleAggregator, roleReducer, roleWriter, roleAPI}
+
+func parseRoles(text string) ([]string, error) {
+	if text == "all" {
+		return allRoles, nil
 	}
-	p.closers = append(p.closers, func() error { unlock(); return nil })
-	p.topics = click.TopicsOf(p.cfg.Kafka.TopicPrefix)
-	brokers := p.cfg.Kafka.Brokers
-	if len(brokers) == 0 {
-		b, err := broker.Start(ctx, broker.Config{
-			Dir: filepath.Join(p.cfg.DataDir, "broker"), Listen: p.cfg.Embedded.Listen, SyncWrites: p.cfg.Embedded.SyncWrites,
-			Retention: p.cfg.Kafka.Retention,
-		}, p.logger)
+	var roles []string
+	for name := range strings.SplitSeq(text, ",") {
+		name = strings.TrimSpace(name)
+		switch {
+		case !slices.Contains(allRoles, name):
+			return nil, fmt.Errorf("--role %q: the roles are all, %s, or some of them with commas between", name, strings.Join(allRoles, ", "))
+		case slices.Contains(roles, name):
+			return nil, fmt.Errorf("--role %q: %s is named twice", text, name)
+		}
+		roles = append(roles, name)
+	}
+	return roles, nil
+}
+
+// run starts every role of the process and returns when all have ended.
+func (p *process) run(ctx context.Context) error {
+	parts, ctx := errgroup.WithContext(ctx)
+	for _, r := range [...]struct {
+		name  string
+		build func() *role
+	}{{roleMapper, p.mapRole}, {roleAggregator, p.aggregateRole}, {roleReducer, p.reduceRole}, {roleWriter, p.writeRole}} {
+		if p.has(r.name) {
+			p.running = append(p.running, r.build())
+		}
+	}
+	if p.has(roleAPI) {
+		server, err := api.New(api.Config{Listen: p.cfg.API.Listen, Window: p.cfg.Window.Size}, p.store, p.status, p.unready, time.Now, p.logger, p.reg)
 		if err != nil {
 			return err
 		}
-		p.closers = append(p.closers, b.Close)
-		brokers = []string{b.Addr()}
+		parts.Go(func() error { return server.Run(ctx) })
+		p.logger.Info("answering", zap.String("api", server.URL()))
 	}
-	p.log, err = kafka.Open(ctx, kafka.Config{
-		Brokers: brokers, ClientID: "clickagg",
-		RequireAppendTime: func(topic string) bool { return slices.Contains(p.cfg.Input.Topics, topic) },
-	}, p.logger)
-	if err != nil {
-		return err
-	}
-	p.closers = append(p.closers, p.log.Close)
-	if err := p.log.CreateTopics(ctx, p.topicSpecs()); err != nil {
-		return err
-	}
-	for _, name := range p.cfg.Input.Topics {
-		t, err := p.log.Topic(ctx, name)
-		if err != nil {
-			return fmt.Errorf("input.topics: %w", err)
-		}
-		p.inputs = append(p.inputs, t)
-	}
-	p.facts, err = control.Settle(ctx, p.log, p.topics.Control, control.Cluster{
-		Shards: int32(p.cfg.Aggregator.Shards), Reducers: int32(p.cfg.Reducer.Partitions), WindowMS: p.cfg.Window.Size.Milliseconds(),
-	})
-	if err != nil {
-		return err
-	}
-	s, err := store.Open(filepath.Join(p.cfg.DataDir, "store"), store.Options{Logger: p.logger, Owner: p.facts.Cluster.ID})
-	if err != nil {
-		return err
-	}
-	p.store = s
-	p.closers = append(p.closers, s.Close)
-	p.blobs, err = blob.OpenDir(filepath.Join(p.cfg.DataDir, "snapshots"))
-	return err
-}
-
-// topicSpecs lists the topics an installation needs. What a stage reads is kept
-// as long as the clicks, so that it can do without snapshots; control for ever.
-func (p *process) topicSpecs() []kafka.TopicSpec {
-	keep := map[string]string{"retention.ms": "-1", "retention.bytes": "-1", "message.timestamp.type": "LogAppendTime"}
-	some := map[string]string{
-		"retention.ms": fmt.Sprint(p.cfg.Kafka.Retention.Milliseconds()), "retention.bytes": "-1", "message.timestamp.type": "LogAppendTime",
-	}
-	spec := func(name string, partitions int, configs map[string]string) kafka.TopicSpec {
-		return kafka.TopicSpec{Name: name, Partitions: int32(partitions), Replication: 1, Configs: configs}
-	}
-	specs := []kafka.TopicSpec{
-		spec(p.topics.Shuffle, p.cfg.Aggregator.Shards, some), spec(p.topics.Partials, p.cfg.Reducer.Partitions, some),
-		spec(p.topics.Results, resultsPartitions, some), spec(p.topics.Rankings, p.cfg.Reducer.Partitions, some),
-		spec(p.topics.Rejected, rejectedPartitions, some), spec(p.topics.Late, rejectedPartitions, some),
-		spec(p.topics.Control, 1, keep),
-	}
-	for _, name := range p.cfg.Input.Topics {
-		specs = append(specs, spec(name, p.cfg.Input.Partitions, some))
-	}
-	return specs
-}
-
-// run starts every part and returns when all have ended.
-func (p *process) run(ctx context.Context) error {
-	parts, ctx := errgroup.WithContext(ctx)
-	server, err := api.New(api.Config{Listen: p.cfg.API.Listen, Window: p.cfg.Window.Size}, p.store, p.status, p.unready, time.Now, p.logger, p.reg)
-	if err != nil {
-		return err
-	}
-	if err := control.Begin(ctx, p.log, p.topics.Control, p.facts.Run, p.cfg.Judging()); err != nil {
-		return errors.Join(err, server.Close())
-	}
-	parts.Go(func() error { return server.Run(ctx) })
+	health := ops.Health{Alive: func() error { return nil }, Unready: p.unready}
 	if p.cfg.Ops.Listen != "" {
-		parts.Go(func() error { return ops.Serve(ctx, p.cfg.Ops.Listen, p.reg) })
+		server, err := ops.NewServer(p.cfg.Ops.Listen, p.reg, health)
+		if err != nil {
+			return err
+		}
+		parts.Go(func() error { return server.Run(ctx) })
 	}
-	p.mapSources(ctx, parts)
-	p.aggregateShards(ctx, parts)
-	p.reducePartitions(ctx, parts)
-	p.writeResults(ctx, parts)
-	p.logger.Info("counting", zap.Strings("input", p.cfg.Input.Topics), zap.String("data_dir", p.cfg.DataDir), zap.String("api", "http://"+server.Addr().String()))
-	if err := parts.Wait(); err != nil {
-		return err
+	parts.Go(func() error { return ops.Notify(ctx, health, p.logger) })
+	if p.board != nil {
+		parts.Go(func() error { return status.Follow(ctx, p.log, p.topics.Status, p.board) })
 	}
-	ending, cancel := context.WithTimeout(p.ctx, 5*time.Second)
-	defer cancel()
-	return control.End(ending, p.log, p.topics.Control, p.cfg.Judging())
+	if p.cluster() && len(p.running) > 0 {
+		parts.Go(func() error {
+			return status.Publish(ctx, p.log, p.topics.Status, p.entries, stream.Wall{}, p.logger)
+		})
+	}
+	for _, f := range p.beside {
+		parts.Go(func() error { return f(ctx) })
+	}
+	for _, r := range p.running {
+		parts.Go(func() error { return p.share(ctx, r) })
+	}
+	p.logger.Info("at work", zap.Strings("roles", p.roles), zap.Strings("input", p.cfg.Input.Topics), zap.String("data_dir", p.cfg.DataDir))
+	return parts.Wait()
 }
 
-func (p *process) mapSources(ctx context.Context, parts *errgroup.Group) {
+func (p *process) mapRole() *role {
 	c := p.cfg
 	unit, _ := rule.ParseTimeUnit(c.Input.TimeUnit) // the config room refuses any other
-	var sources int32
-	for _, t := range p.inputs {
-		sources += t.Partitions
-	}
 	m := mapper.New(p.log, mapper.Config{
-		Group: c.Kafka.TopicPrefix + ".mapper", Topics: p.topics, Trusted: p.trusted,
+		Group: p.group(roleMapper), Topics: p.topics, Trusted: p.trusted, Rules: c.Judging(),
 		Rule: rule.Config{
 			Size: c.Window.Size.Milliseconds(), Lateness: c.Window.AllowedLateness.Milliseconds(), Delay: c.Watermark.Delay.Milliseconds(),
 			MaxFuture: c.Watermark.MaxFuture.Milliseconds(), IdleTimeout: c.Watermark.IdleTimeout.Milliseconds(),
 			EventIDField: c.Input.Fields.EventID, AdIDField: c.Input.Fields.AdID, TimeField: c.Input.Fields.Time, TimeUnit: unit,
 			DedupeKey: c.Dedupe.Key, MaxRecordBytes: c.Input.MaxRecordBytes, SectionClicks: c.Mapper.SectionClicks,
 			Router: click.NewRouter(p.facts.Cluster.Secret, p.facts.Cluster.Shards), Shards: p.facts.Cluster.Shards,
+			Rules: click.Rules{
+				Horizon: c.Dedupe.Horizon.Milliseconds(), MaxIDs: int64(c.Aggregator.MaxIDs), MaxAds: int64(c.Aggregator.MaxAds),
+				Top: int64(c.Aggregator.Top), Tick: c.Aggregator.Tick.Milliseconds(),
+			},
 		},
 		CommitInterval: c.Mapper.CommitInterval, Heartbeat: c.Mapper.Heartbeat, SkewMargin: c.Watermark.SkewMargin,
-		MaxLead: c.Mapper.MaxLead, Rejected: rejectedPartitions, Late: rejectedPartitions,
-	}, sources, stream.Wall{}, p.mapper, p.logger)
-	for _, t := range p.inputs {
-		for i := range t.Partitions {
-			parts.Go(func() error { return m.Source(ctx, t, i) })
-		}
+		MaxLead: c.Mapper.MaxLead, Rejected: topology.RejectedPartitions, Late: topology.RejectedPartitions,
+	}, int32(len(p.inputs.partitions())), stream.Wall{}, p.mapper, p.logger)
+	p.beside = append(p.beside,
+		func(ctx context.Context) error { return p.inputs.watch(ctx, p.log, p.cfg, p.logger, m.SetSources) },
+		func(ctx context.Context) error { return m.Watch(ctx, p.inputs.partitions) })
+	return &role{
+		name: roleMapper, group: p.group(roleMapper), partitions: p.inputs.partitions, working: func() int { return len(p.mapper.Sources()) },
+		work: func(ctx context.Context, part stream.Partition) error {
+			t, err := p.log.Topic(ctx, part.Topic)
+			if err != nil {
+				return err
+			}
+			return m.Source(ctx, t, part.Number)
+		},
 	}
 }
+
+func (p *process) aggregateRole() *role {
+	c, cluster := p.cfg, p.facts.Cluster
+	group := p.group(roleAggregator)
+	if c.Aggregator.StandbyGroup != "" {
+		group += "." + c.Aggregator.StandbyGroup
+	}
+	a := aggregator.New(p.log, p.blobs, aggregator.Config{
+		Group: group, Standby: c.Aggregator.StandbyGroup, Cluster: cluster.ID, Topics: p.topics,
+		Window:    window.Config{Shards: cluster.Shards, Reducers: cluster.Reducers, Size: cluster.WindowMS, Filter: click.FilterAll},
+		Snapshots: c.Aggregator.SnapshotInterval, Rejected: topology.RejectedPartitions,
+	}, stream.Wall{}, p.aggregator, p.logger)
+	return &role{
+		name: roleAggregator, group: group, partitions: p.shuffle, working: func() int { return len(p.aggregator.Shards()) },
+		work: func(ctx context.Context, part stream.Partition) error { return a.Shard(ctx, part.Number) },
+	}
+}
+
+func (p *process) reduceRole() *role {
+	c, cluster := p.cfg, p.facts.Cluster
+	r := reducer.New(p.log, p.blobs, reducer.Config{
+		Group: p.group(roleReducer), Cluster: cluster.ID, Topics: p.topics,
+		Merge:     merge.Config{Reducers: cluster.Reducers},
+		Snapshots: c.Aggregator.SnapshotInterval, Results: topology.ResultsPartitions, Rankings: cluster.Reducers,
+	}, stream.Wall{}, p.reducer, p.logger)
+	return &role{
+		name: roleReducer, group: p.group(roleReducer), partitions: p.partials, working: func() int { return len(p.reducer.Reducers()) },
+		work: func(ctx context.Context, part stream.Partition) error { return r.Partition(ctx, part.Number) },
+	}
+}
+
+func (p *process) writeRole() *role {
+	w := writer.New(p.log, p.store, writer.Config{
+		Group: p.group(roleWriter), Topics: p.topics, CommitInterval: time.Second,
+	}, stream.Wall{}, p.writer, p.logger)
+	return &role{
+		name: roleWriter, group: p.group(roleWriter), partitions: p.results, working: func() int { return len(p.writer.Partitions()) },
+		work: func(ctx context.Context, part stream.Partition) error {
+			if part.Topic == p.topics.Results {
+				return w.Results(ctx, part.Number)
+			}
+			return w.Rankings(ctx, part.Number)
+		},
+	}
+}
+
+// group names the consumer group of a role.
+func (p *process) group(role string) string { return p.cfg.Kafka.TopicPrefix + "." + role }
 
 // trusted tells whose watermark records are believed: the configured topics', or
 // when none is configured those of the embedded broker, which only this machine reaches.
 func (p *process) trusted(topic string) bool {
 	if len(p.cfg.Watermark.TrustedTopics) == 0 {
-		return len(p.cfg.Kafka.Brokers) == 0
+		return !p.cluster()
 	}
 	return slices.Contains(p.cfg.Watermark.TrustedTopics, topic)
-}
-
-func (p *process) aggregateShards(ctx context.Context, parts *errgroup.Group) {
-	c, cluster := p.cfg, p.facts.Cluster
-	a := aggregator.New(p.log, p.blobs, aggregator.Config{
-		Group: c.Kafka.TopicPrefix + ".aggregator", Cluster: cluster.ID, Topics: p.topics,
-		Window: window.Config{
-			Shards: cluster.Shards, Reducers: cluster.Reducers, Size: cluster.WindowMS, Lateness: c.Window.AllowedLateness.Milliseconds(),
-			Horizon: c.Dedupe.Horizon.Milliseconds(), Tick: c.Aggregator.Tick.Milliseconds(), Top: c.Aggregator.Top,
-			MaxIDs: c.Aggregator.MaxIDs, MaxAds: c.Aggregator.MaxAds, Filter: click.FilterAll,
-		},
-		Snapshots: c.Aggregator.SnapshotInterval, Rejected: rejectedPartitions,
-	}, stream.Wall{}, p.aggregator, p.logger)
-	for i := range cluster.Shards {
-		parts.Go(func() error { return a.Shard(ctx, i) })
-	}
-}
-
-func (p *process) reducePartitions(ctx context.Context, parts *errgroup.Group) {
-	c, cluster := p.cfg, p.facts.Cluster
-	r := reducer.New(p.log, p.blobs, reducer.Config{
-		Group: c.Kafka.TopicPrefix + ".reducer", Cluster: cluster.ID, Topics: p.topics,
-		Merge: merge.Config{
-			Reducers: cluster.Reducers, Top: c.Aggregator.Top, Lateness: c.Window.AllowedLateness.Milliseconds(), Tick: c.Aggregator.Tick.Milliseconds(),
-		},
-		Snapshots: c.Aggregator.SnapshotInterval, Results: resultsPartitions, Rankings: cluster.Reducers,
-	}, stream.Wall{}, p.reducer, p.logger)
-	for i := range cluster.Reducers {
-		parts.Go(func() error { return r.Partition(ctx, i) })
-	}
-}
-
-func (p *process) writeResults(ctx context.Context, parts *errgroup.Group) {
-	w := writer.New(p.log, p.store, writer.Config{
-		Group: p.cfg.Kafka.TopicPrefix + ".writer", Topics: p.topics, CommitInterval: time.Second,
-	}, stream.Wall{}, p.writer, p.logger)
-	for i := range int32(resultsPartitions) {
-		parts.Go(func() error { return w.Results(ctx, i) })
-	}
-	for i := range p.facts.Cluster.Reducers {
-		parts.Go(func() error { return w.Rankings(ctx, i) })
-	}
-}
-
-// close undoes open, the last opened first.
-func (p *process) close() error {
-	var errs []error
-	for _, c := range slices.Backward(p.closers) {
-		errs = append(errs, c())
-	}
-	return errors.Join(errs...)
 }

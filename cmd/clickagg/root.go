@@ -33,7 +33,9 @@ func root() *cobra.Command {
 		return usage(fmt.Errorf("%w; see '%s --help'", err, c.CommandPath()))
 	})
 	c.PersistentFlags().String("config", "", "configuration file, YAML (environment: "+config.EnvFile+")")
-	c.AddCommand(runCommand(), produceCommand(), generateCommand(), queryCommand(), exportCommand(), statusCommand(), configCommand(), demoCommand())
+	c.AddCommand(runCommand(), produceCommand(), generateCommand(), queryCommand(), exportCommand(), statusCommand(), configCommand(), demoCommand(),
+		topicsCommand(), schemaCommand())
+	c.AddCommand(verbCommands()...)
 	return c
 }
 

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -86,32 +85,5 @@ func TestNotReady(t *testing.T) {
 	r := get(t, start(t, someClicks(), Unready{"mapper clicks/0", "restoring"})+"/readyz")
 	if want := `{"ready":false,"not_ready":[{"part":"mapper clicks/0","reason":"restoring"}]}`; r.StatusCode != 503 || strings.TrimSpace(r.body) != want {
 		t.Errorf("HTTP %d %s, want %s", r.StatusCode, r.body, want)
-	}
-}
-
-func TestAccounting(t *testing.T) {
-	t.Parallel()
-	source := click.Source{Topic: "clicks", Partition: 3}
-	a := click.Account{Received: 20, Marks: 1, Late: 2, Routed: 14}
-	a.Rejected[click.Malformed] = 3
-	tally := click.Tally{Counted: 8, Duplicate: 2, Conflict: 1, Crowded: 1, Stale: 1}
-	want := Accounting{
-		Source: "clicks/3", Received: 20, Marks: 1, Late: 2, Rejected: 3,
-		Counted: 8, Duplicate: 2, Conflict: 1, Crowded: 1, Stale: 1, Pending: 1, Holds: true,
-	}
-	if got := NewAccounting(source, &a, tally); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-	lost := a
-	lost.Received++
-	if NewAccounting(source, &lost, tally).Holds {
-		t.Error("a lost record goes unseen")
-	}
-	tally.Counted += 2
-	if NewAccounting(source, &a, tally).Holds {
-		t.Error("a click counted twice goes unseen")
-	}
-	if _, err := json.Marshal(want); err != nil {
-		t.Error(err)
 	}
 }

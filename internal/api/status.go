@@ -3,11 +3,9 @@ package api
 import (
 	"net/http"
 	"time"
-
-	"github.com/clickagg/clickagg/internal/click"
 )
 
-// Status is how the parts of one process are.
+// Status is how the parts of an installation are.
 type Status struct {
 	At            time.Time        `json:"at"`                   // when this was so
 	CompleteUntil *time.Time       `json:"complete_until"`       // every window that ends by then is final in the store
@@ -17,7 +15,7 @@ type Status struct {
 	Rejected      map[string]int64 `json:"rejected"`             // records refused, by reason
 }
 
-// Role is one role of the process.
+// Role is one role of the installation.
 type Role struct {
 	Name       string      `json:"name"`
 	Partitions []Partition `json:"partitions"`
@@ -27,6 +25,7 @@ type Role struct {
 type Partition struct {
 	Topic       string     `json:"topic"`
 	Partition   int32      `json:"partition"`
+	Group       string     `json:"group,omitempty"` // standby group of a shard; none for the first set
 	State       string     `json:"state,omitempty"` // what it does now, in a word or two
 	Next        int64      `json:"next"`            // offset it reads next; negative when not known
 	End         int64      `json:"end"`             // offset after the last record; negative when not known
@@ -54,17 +53,6 @@ type Accounting struct {
 	Stale     int64  `json:"stale"`
 	Pending   int64  `json:"pending"` // routed to the shards and not yet judged by them
 	Holds     bool   `json:"holds"`   // whether nothing is missing and nothing is twice
-}
-
-// NewAccounting draws up the account of one source from the mapper's half and
-// the sum of the shards' tallies, which may be a little behind it.
-func NewAccounting(source click.Source, a *click.Account, t click.Tally) Accounting {
-	pending := a.Routed - t.Total()
-	return Accounting{
-		Source: source.String(), Received: a.Received, Marks: a.Marks, Late: a.Late, Rejected: a.RejectedTotal(),
-		Counted: t.Counted, Duplicate: t.Duplicate, Conflict: t.Conflict, Crowded: t.Crowded, Stale: t.Stale,
-		Pending: pending, Holds: a.Holds() && pending >= 0,
-	}
 }
 
 // Unready is a part that does not do its work yet, or any more.

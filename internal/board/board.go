@@ -1,6 +1,9 @@
 package board
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // Board holds one slot per part. The zero Board is empty and ready.
 type Board[V any] struct {
@@ -9,22 +12,36 @@ type Board[V any] struct {
 
 // Slot is one part's place on the board.
 type Slot[V any] struct {
+	board *Board[V]
 	value atomic.Pointer[V]
 }
 
-// Slot adds a place for a part. Parts start from goroutines of their own, so the
-// list is replaced until the replacement holds.
+// Slot adds a place for a part.
 func (b *Board[V]) Slot() *Slot[V] {
-	s := new(Slot[V])
+	s := &Slot[V]{board: b}
+	b.replace(func(list []*Slot[V]) []*Slot[V] { return append(list, s) })
+	return s
+}
+
+// Drop takes the place of a part that has ended off its board.
+func (s *Slot[V]) Drop() {
+	s.board.replace(func(list []*Slot[V]) []*Slot[V] {
+		return slices.DeleteFunc(list, func(other *Slot[V]) bool { return other == s })
+	})
+}
+
+// replace changes a copy of the list. Parts come and go in goroutines of their
+// own, so it is done over until the replacement holds.
+func (b *Board[V]) replace(change func([]*Slot[V]) []*Slot[V]) {
 	for {
 		old := b.slots.Load()
 		var list []*Slot[V]
 		if old != nil {
-			list = append(list, *old...)
+			list = slices.Clone(*old)
 		}
-		list = append(list, s)
+		list = change(list)
 		if b.slots.CompareAndSwap(old, &list) {
-			return s
+			return
 		}
 	}
 }

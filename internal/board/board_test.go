@@ -24,6 +24,10 @@ func TestBoard(t *testing.T) {
 	if v := b.Values(); *v[0] != 3 {
 		t.Errorf("%d after it was replaced by 3", *v[0])
 	}
+	first.Drop()
+	if v := b.Values(); len(v) != 1 || *v[0] != 2 {
+		t.Errorf("%v after the first part ended", v)
+	}
 }
 
 // Parts that start at once all get a place.
@@ -33,6 +37,9 @@ func TestSlotsAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 100 {
 		wg.Go(func() { b.Slot().Put(&i) })
+	}
+	for range 100 { // others come and go meanwhile
+		wg.Go(func() { b.Slot().Drop() })
 	}
 	wg.Wait()
 	var got []int

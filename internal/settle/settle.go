@@ -77,20 +77,21 @@ func (o *Options) ends(ctx context.Context, topic string) ([]int64, error) {
 	return ends, nil
 }
 
-// past tells whether a role is past an offset in every partition of a topic.
+// past tells whether a role is past an offset in every partition of a topic. Where
+// a shard has a standby, either will do: they say the same.
 func past(s *api.Status, role, topic string, ends []int64, said bool) bool {
-	done := 0
+	done := make(map[int32]bool)
 	for _, r := range s.Roles {
 		if r.Name != role {
 			continue
 		}
 		for _, p := range r.Partitions {
 			if p.Topic == topic && int(p.Partition) < len(ends) && p.Next >= ends[p.Partition] && (!said || p.Unsaid == 0) {
-				done++
+				done[p.Partition] = true
 			}
 		}
 	}
-	return done == len(ends)
+	return len(done) == len(ends)
 }
 
 // until asks until the answer is as wanted.

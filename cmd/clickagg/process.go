@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/clickagg/clickagg/aggregator"
+	"github.com/clickagg/clickagg/config"
+	"github.com/clickagg/clickagg/internal/blob"
+	"github.com/clickagg/clickagg/internal/blob/place"
+	"github.com/clickagg/clickagg/internal/blob/s3"
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/control"
+	"github.com/clickagg/clickagg/internal/ops"
+	"github.com/clickagg/clickagg/internal/secure"
+	"github.com/clickagg/clickagg/internal/status"
+	"github.com/clickagg/clickagg/internal/stream"
+	broker "github.com/clickagg/clickagg/internal/stream/embedded"
+	"github.com/clickagg/clickagg/internal/stream/kafka"
+	"github.com/clickagg/clickagg/internal/topology"
+	"github.com/clickagg/clickagg/mapper"
+	"github.com/clickagg/clickagg/reducer"
+	"github.com/clickagg/clickagg/storage"
+	"github.com/clickagg/clickagg/storage/cassandra"
+	store "github.com/clickagg/clickagg/storage/embedded"
+	"github.com/clickagg/clickagg/storage/writer"
+)
+
+// process is what the roles of one process stand on.
+type process struct {
+	ctx    context.Context // for questions that outlive none
+	cfg    config.Config
+	roles  []string
+	logger *zap.Logger
+	reg    *prometheus.Registry
+	topics click.Topics
+
+	id     string // names this process in its groups
+	log    *kafka.Log
+	store  storage.Store // nil without a role that needs it
+	blobs  blob.Store    // likewise
+	facts  control.Facts
+	inputs inputs
+	board  *status.Board // what other processes say; nil when there are none
+
+	mapper     *mapper.Metrics
+	aggregator *aggregator.Metrics
+	reducer    *reducer.Metrics
+	writer     *writer.Metrics
+
+	running []*role
+	beside  []func(context.Context) error // what runs beside the roles
+	closers []func() error                // in the order of opening
+}
+
+func newProcess(ctx context.Context, cfg config.Config, roles []string, logger *zap.Logger) *process {
+	reg := ops.Registry()
+	return &process{
+		ctx: context.WithoutCancel(ctx), cfg: cfg, roles: roles, logger: logger, reg: reg, topics: click.TopicsOf(cfg.Kafka.TopicPrefix),
+		mapper: mapper.NewMetrics(reg), aggregator: aggregator.NewMetrics(reg),
+		reducer: reducer.NewMetrics(reg), writer: writer.NewMetrics(reg),
+	}
+}
+
+// has tells whether this process runs one of the roles.
+func (p *process) has(roles ...string) bool {
+	return slices.ContainsFunc(roles, func(r string) bool { return slices.Contains(p.roles, r) })
+}
+
+// cluster tells whether other processes work in the same installation.
+func (p *process) cluster() bool { return len(p.cfg.Kafka.Brokers) > 0 }
+
+// open brings up what the roles stand on, in order.
+func (p *process) open(ctx context.Context) error {
+	unlock, err := ops.Lock(p.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	p.closers = append(p.closers, func() error { unlock(); return nil })
+	if p.id, err = ops.ProcessID(p.cfg.DataDir); err != nil {
+		return err
+	}
+	if err := p.openLog(ctx); err != nil {
+		return err
+	}
+	p.facts, err = control.Settle(ctx, p.log, p.topics.Control, control.Cluster{
+		Shards: int32(p.cfg.Aggregator.Shards), Reducers: int32(p.cfg.Reducer.Partitions), WindowMS: p.cfg.Window.Size.Milliseconds(),
+	})
+	if err != nil {
+		return err
+	}
+	if err := ops.Remember(p.cfg.DataDir, p.facts.Cluster.ID); err != nil {
+		return err
+	}
+	if p.has(roleWriter, roleAPI) {
+		if err := p.openStore(ctx); err != nil {
+			return err
+		}
+	}
+	if p.has(roleAggregator, roleReducer) {
+		return p.openSnapshots(ctx)
+	}
+	return nil
+}
+
+// openLog connects to the brokers, or starts one, and sees to it that the topics
+// are as they must be.
+func (p *process) openLog(ctx context.Context) error {
+	cfg := p.cfg
+	if !p.cluster() {
+		b, err := broker.Start(ctx, broker.Config{
+			Dir: filepath.Join(cfg.DataDir, "broker"), Listen: cfg.Embedded.Listen, SyncWrites: cfg.Embedded.SyncWrites, Retention: cfg.Kafka.Retention,
+		}, p.logger)
+		if err != nil {
+			return err
+		}
+		p.closers = append(p.closers, b.Close)
+		cfg.Kafka.Brokers = []string{b.Addr()}
+	}
+	kc, err := kafkaConfig(cfg)
+	if err != nil {
+		return usage(err)
+	}
+	kc.RequireAppendTime = p.isInput
+	if p.log, err = kafka.Open(ctx, kc, p.logger); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, p.log.Close)
+	if !p.cluster() {
+		if err := p.log.CreateTopics(ctx, topology.Embedded(p.cfg)); err != nil {
+			return err
+		}
+	} else if err := checkTopology(ctx, p.log, p.cfg); err != nil {
+		return err
+	}
+	if err := p.inputs.refresh(ctx, p.log, p.cfg); err != nil {
+		return err
+	}
+	if p.cluster() && p.has(roleAPI) {
+		p.board = status.NewBoard()
+	}
+	return nil
+}
+
+// isInput tells whether clicks are read from a topic.
+func (p *process) isInput(topic string) bool {
+	return slices.ContainsFunc(p.cfg.Input.Topics, func(pattern string) bool { return config.Matches(pattern, topic) })
+}
+
+func (p *process) openStore(ctx context.Context) (err error) {
+	if len(p.cfg.Cassandra.Hosts) > 0 {
+		o := cassandraOptions(p.cfg)
+		o.Owner, o.Logger = p.facts.Cluster.ID, p.logger
+		p.store, err = p.reach(ctx, o)
+	} else {
+		p.store, err = store.Open(filepath.Join(p.cfg.DataDir, "store"), store.Options{Logger: p.logger, Owner: p.facts.Cluster.ID})
+	}
+	if err == nil {
+		p.closers = append(p.closers, p.store.Close)
+	}
+	return err
+}
+
+// reach opens the store of a cluster, and waits for one that is away.
+func (p *process) reach(ctx context.Context, o cassandra.Options) (storage.Store, error) {
+	for wait := time.Second; ; wait = min(2*wait, 10*time.Second) {
+		s, err := cassandra.Open(ctx, o)
+		if err == nil {
+			return s, nil
+		}
+		if !errors.Is(err, storage.ErrUnavailable) || ctx.Err() != nil {
+			return nil, err
+		}
+		p.logger.Warn("Cassandra is away; waiting for it", zap.Duration("wait", wait), zap.Error(err))
+		if (stream.Wall{}).Sleep(ctx, wait) != nil {
+			return nil, err
+		}
+	}
+}
+
+func (p *process) openSnapshots(ctx context.Context) error {
+	c := p.cfg.Snapshots
+	o := s3.Options{Endpoint: c.S3.Endpoint, Region: c.S3.Region, AccessKey: c.S3.AccessKey.Reveal(), SecretKey: c.S3.SecretKey.Reveal()}
+	if c.S3.CAFile != "" {
+		tls, warnings, err := secure.ClientTLS(secure.Files{CA: c.S3.CAFile}, time.Now())
+		if err != nil {
+			return usage(fmt.Errorf("snapshots.s3: %w", err))
+		}
+		for _, w := range warnings {
+			p.logger.Warn("snapshots.s3: " + w)
+		}
+		o.TLS = tls
+	}
+	store, end, err := place.Open(ctx, c.URL, filepath.Join(p.cfg.DataDir, "snapshots"), o)
+	if err != nil {
+		return err
+	}
+	p.blobs = store
+	p.closers = append(p.closers, end)
+	return nil
+}
+
+// close undoes open, the last opened first.
+func (p *process) close() error {
+	var errs []error
+	for _, c := range slices.Backward(p.closers) {
+		errs = append(errs, c())
+	}
+	return errors.Join(errs...)
+}
+
+// possible says why a process cannot run these roles with this configuration.
+func possible(cfg config.Config, roles []string) error {
+	lone := len(cfg.Kafka.Brokers) == 0
+	if lone && len(roles) < len(allRoles) {
+		return fmt.Errorf("--role=%s: without kafka.brokers the broker is inside the one process, which then runs all roles: set kafka.brokers, or --role=all",
+			roles[0])
+	}
+	writes, answers := slices.Contains(roles, roleWriter), slices.Contains(roles, roleAPI)
+	if writes != answers && len(cfg.Cassandra.Hosts) == 0 {
+		return fmt.Errorf("--role=%s: without cassandra.hosts counts are kept in data_dir, where writer and api must be one process: "+
+			"set cassandra.hosts, or run both roles together", roles[0])
+	}
+	return nil
+}
