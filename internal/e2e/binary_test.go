@@ -44,6 +44,7 @@ func testMain(m *testing.M) int {
 		}
 	}
 	code := m.Run()
+	closeServers()
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -86,7 +87,7 @@ func newServer(t *testing.T, args ...string) *server {
 	return s
 }
 
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -215,13 +216,13 @@ func (s *server) command(args ...string) (stdout, stderr string, status int) {
 }
 
 // run runs a clickagg command, for a minute at most.
-func run(t *testing.T, args ...string) (stdout, stderr string, status int) {
+func run(t testing.TB, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	return runWith(t, "", args...)
 }
 
 // runWith is run with a text on standard input.
-func runWith(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
+func runWith(t testing.TB, stdin string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

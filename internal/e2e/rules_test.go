@@ -25,7 +25,7 @@ func TestRulesChanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contains(t, string(log), `watermark.delay was "15s" and is "20s"`, "start once with the old values")
+	contains(t, string(log), `watermark.delay was "15s" and is "20s"`, "start all mappers with the old values")
 
 	s.args = nil
 	s.start()
