@@ -65,7 +65,6 @@ func parseRoles(text string) ([]string, error) {
 
 // run starts every role of the process and returns when all have ended.
 func (p *process) run(ctx context.Context) error {
-	parts, ctx := errgroup.WithContext(ctx)
 	for _, r := range [...]struct {
 		name  string
 		build func() *role
@@ -74,31 +73,18 @@ func (p *process) run(ctx context.Context) error {
 			p.running = append(p.running, r.build())
 		}
 	}
-	if p.has(roleAPI) {
-		server, err := api.New(api.Config{Listen: p.cfg.API.Listen, Window: p.cfg.Window.Size}, p.store, p.status, p.unready, time.Now, p.logger, p.reg)
-		if err != nil {
+	for _, r := range p.running {
+		if r.check == nil {
+			continue
+		}
+		if err := r.check(ctx); err != nil {
 			return err
 		}
-		parts.Go(func() error { return server.Run(ctx) })
-		p.logger.Info("answering", zap.String("api", server.URL()))
 	}
-	health := ops.Health{Alive: func() error { return nil }, Unready: p.unready}
-	if p.cfg.Ops.Listen != "" {
-		server, err := ops.NewServer(p.cfg.Ops.Listen, p.reg, health)
-		if err != nil {
-			return err
-		}
-		parts.Go(func() error { return server.Run(ctx) })
+	if err := p.listen(); err != nil {
+		return err
 	}
-	parts.Go(func() error { return ops.Notify(ctx, health, p.logger) })
-	if p.board != nil {
-		parts.Go(func() error { return status.Follow(ctx, p.log, p.topics.Status, p.board) })
-	}
-	if p.cluster() && len(p.running) > 0 {
-		parts.Go(func() error {
-			return status.Publish(ctx, p.log, p.topics.Status, p.entries, stream.Wall{}, p.logger)
-		})
-	}
+	parts, ctx := errgroup.WithContext(ctx)
 	for _, f := range p.beside {
 		parts.Go(func() error { return f(ctx) })
 	}
@@ -107,6 +93,37 @@ func (p *process) run(ctx context.Context) error {
 	}
 	p.logger.Info("at work", zap.Strings("roles", p.roles), zap.Strings("input", p.cfg.Input.Topics), zap.String("data_dir", p.cfg.DataDir))
 	return parts.Wait()
+}
+
+// listen binds the addresses of the process, so that a port in use is known before
+// anything starts, and adds what runs beside the roles.
+func (p *process) listen() error {
+	health := ops.Health{Alive: func() error { return nil }, Unready: p.unready}
+	if p.cfg.Ops.Listen != "" {
+		server, err := ops.NewServer(p.cfg.Ops.Listen, p.reg, health)
+		if err != nil {
+			return err
+		}
+		p.beside = append(p.beside, server.Run)
+	}
+	if p.has(roleAPI) {
+		server, err := api.New(api.Config{Listen: p.cfg.API.Listen, Window: p.cfg.Window.Size}, p.store, p.status, p.unready, time.Now, p.logger, p.reg)
+		if err != nil {
+			return err
+		}
+		p.beside = append(p.beside, server.Run)
+		p.logger.Info("answering", zap.String("api", server.URL()))
+	}
+	p.beside = append(p.beside, func(ctx context.Context) error { return ops.Notify(ctx, health, p.logger) })
+	if p.board != nil {
+		p.beside = append(p.beside, func(ctx context.Context) error { return status.Follow(ctx, p.log, p.topics.Status, p.board) })
+	}
+	if p.cluster() && len(p.running) > 0 {
+		p.beside = append(p.beside, func(ctx context.Context) error {
+			return status.Publish(ctx, p.log, p.topics.Status, p.entries, stream.Wall{}, p.logger)
+		})
+	}
+	return nil
 }
 
 func (p *process) mapRole() *role {
@@ -133,6 +150,7 @@ func (p *process) mapRole() *role {
 		func(ctx context.Context) error { return m.Watch(ctx, p.inputs.partitions) })
 	return &role{
 		name: roleMapper, group: p.group(roleMapper), partitions: p.inputs.partitions, working: func() int { return len(p.mapper.Sources()) },
+		check: func(ctx context.Context) error { return m.Check(ctx, p.inputs.partitions()) },
 		work: func(ctx context.Context, part stream.Partition) error {
 			t, err := p.log.Topic(ctx, part.Topic)
 			if err != nil {

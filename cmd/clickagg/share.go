@@ -21,6 +21,7 @@ type role struct {
 	name       string
 	group      string
 	partitions func() []stream.Partition
+	check      func(ctx context.Context) error // whether this process may join the others; nil if nothing forbids it
 	work       crew.Work
 	working    func() int   // parts that did their first turn
 	owns       atomic.Int32 // partitions that are this process's, plus one; 0 when not told yet
