@@ -109,6 +109,9 @@ func (m *machine) Fold(rec *click.Record) error {
 	for i := range out.Rankings {
 		m.ranking(&out.Rankings[i])
 	}
+	for i := range out.Lineages {
+		m.lineage(&out.Lineages[i])
+	}
 	if out.Advanced {
 		m.mark(out.Watermark)
 	}
@@ -132,11 +135,26 @@ func (m *machine) ranking(r *click.Ranking) {
 	m.pending += len(key) + len(value)
 }
 
+func (m *machine) lineage(l *click.Lineage) {
+	key := m.rankings.Value(func(b []byte) []byte {
+		return append(time.UnixMilli(l.Start).UTC().AppendFormat(b, time.RFC3339), "/lineage"...)
+	})
+	value := m.rankings.Value(l.AppendJSON)
+	m.rankings.Add(stream.Message{
+		Partition: m.cfg.Reducer % m.parts.Rankings, Key: key, Value: value,
+		Headers: []click.Header{{Key: click.HeaderLineage, Value: m.who()}},
+	})
+	m.pending += len(key) + len(value)
+}
+
+// who names this reducer among all: "1/4".
+func (m *machine) who() []byte { return fmt.Appendf(nil, "%d/%d", m.cfg.Reducer, m.cfg.Reducers) }
+
 // mark tells every partition of the results topic that what this reducer had to
 // say of the windows before the watermark lies before the mark.
 func (m *machine) mark(watermark int64) {
 	at := strconv.AppendInt(nil, watermark, 10)
-	who := fmt.Appendf(nil, "%d/%d", m.cfg.Reducer, m.cfg.Reducers)
+	who := m.who()
 	for p := range m.parts.Results {
 		m.results.Add(stream.Message{Partition: p, Headers: []click.Header{
 			{Key: click.HeaderWatermark, Value: at}, {Key: click.HeaderReducer, Value: who},
@@ -148,8 +166,8 @@ func (m *machine) mark(watermark int64) {
 // Pending implements stage.Machine.
 func (m *machine) Pending() int { return m.pending }
 
-// Flush implements stage.Machine. Rankings go first, so that a mark never
-// overtakes the list of a window it calls complete.
+// Flush implements stage.Machine. Rankings and lineages go first, so that a mark
+// never overtakes those of a window it calls complete.
 func (m *machine) Flush(ctx context.Context) error {
 	if err := m.rankings.Flush(ctx); err != nil {
 		return err

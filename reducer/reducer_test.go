@@ -115,7 +115,16 @@ func TestPartition(t *testing.T) {
 			t.Errorf("a: %+v", a)
 		}
 		rankings := b.log.Records(b.topics.Rankings, 0)
-		final := rankings[len(rankings)-1]
+		traced := rankings[len(rankings)-1]
+		lineage, err := click.ParseLineage(traced.Value)
+		who, _ := traced.Headers.Get(click.HeaderLineage)
+		if err != nil || string(traced.Key) != "1970-01-01T00:10:00Z/lineage" || string(who) != "0/1" {
+			t.Fatalf("key %q of %q: %v", traced.Key, who, err)
+		}
+		if lineage.Start != 600_000 || lineage.State != click.Final || lineage.Version != 3 || len(lineage.Shards) != 2 {
+			t.Errorf("lineage: %+v", lineage)
+		}
+		final := rankings[len(rankings)-2]
 		list, err := click.ParseRanking(final.Value)
 		if err != nil || string(final.Key) != "1970-01-01T00:10:00Z/000" {
 			t.Fatalf("key %q: %v", final.Key, err)

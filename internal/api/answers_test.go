@@ -52,6 +52,15 @@ func TestAnswers(t *testing.T) {
 			`{"ad_id":"top_clicked_ads","count":0,"start_time":"2019-11-24T11:59:00Z","to_time":"2019-11-24T12:00:00Z",` +
 				`"filter_identifier":"000","status":"provisional","complete_until":"2019-11-24T11:59:00Z","revision":0}`,
 		},
+		{ // of the window the moment lies in
+			"/v1/lineage?start_time=2019-11-24T11:58:59Z",
+			`{"start_time":"2019-11-24T11:58:00Z","to_time":"2019-11-24T11:59:00Z","state":"final","version":812,"reducer":1,"reducers":2,` +
+				`"shards":[{"shard":0,"position":7},{"shard":1,"position":9}],"sources":[` +
+				`{"topic_id":"01000000000000000000000000000000","heard":12,"settled":10,"source":"clicks/3","received":9,"marks":1,"late":1,` +
+				`"rejected":0,"counted":3,"duplicate":1,"conflict":1,"crowded":1,"stale":1,"pending":0,"holds":true},` +
+				`{"topic_id":"00000000000000000000000000000000","heard":0,"settled":0,"source":"clicks/4","received":1,"marks":0,"late":0,` +
+				`"rejected":0,"counted":0,"duplicate":0,"conflict":0,"crowded":0,"stale":0,"pending":0,"holds":false}],"holds":false}`,
+		},
 		{"/livez", `{"live":true}`},
 		{"/readyz", `{"ready":true,"not_ready":[]}`},
 		{"/v1/status", `{"at":"2019-11-24T12:00:00Z","complete_until":"2019-11-24T11:59:00Z","roles":[],"accounting":[],"rejected":{}}`},

@@ -27,6 +27,7 @@ type fake struct {
 	storage.Store // the rest is not asked for
 
 	cells    []storage.Cell
+	lineage  click.Lineage
 	complete int64
 	err      error
 	call     func(context.Context) error // runs inside Count
@@ -37,6 +38,10 @@ func (f *fake) CompleteUntil(context.Context) (int64, error) { return f.complete
 
 func (f *fake) Rankings(context.Context, string, int64, int64) ([]click.Ranking, error) {
 	return nil, f.err
+}
+
+func (f *fake) Lineage(_ context.Context, start int64) (click.Lineage, bool, error) {
+	return f.lineage, f.lineage.Start == start && f.err == nil, f.err
 }
 
 func (f *fake) Count(ctx context.Context, _ string, ad []byte, from, to int64) ([]storage.Cell, error) {
@@ -78,7 +83,14 @@ func at(minutes int) int64 { return noon.Add(time.Duration(minutes) * time.Minut
 
 // someClicks is complete until 11:59.
 func someClicks() *fake {
-	f := &fake{complete: at(-1)}
+	f := &fake{complete: at(-1), lineage: click.Lineage{
+		Start: at(-2), Size: 60_000, State: click.Final, Version: 812, Reducer: 1, Reducers: 2, Shards: []int64{7, 9},
+		Sources: []click.Origin{{
+			Source: click.Source{Topic: "clicks", ID: click.TopicID{1}, Partition: 3}, Heard: 12, Settled: 10,
+			Account: click.Account{Skipped: 1, Received: 9, Marks: 1, Late: 1, Routed: 7},
+			Tally:   click.Tally{Counted: 3, Duplicate: 1, Conflict: 1, Crowded: 1, Stale: 1},
+		}, {Source: click.Source{Topic: "clicks", Partition: 4}, Account: click.Account{Received: 1, Routed: 1}}},
+	}}
 	for _, c := range []struct {
 		minute int
 		ad     string

@@ -23,6 +23,9 @@ func meant(name string, known []string) string {
 		return "; it takes none"
 	}
 	all := "there are " + strings.Join(known, ", ")
+	if len(known) == 1 {
+		all = "there is only " + known[0]
+	}
 	const longest = 100 // no name is; the distance takes time in the product of the lengths
 	if len(name) > longest {
 		return "; " + all

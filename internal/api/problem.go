@@ -40,6 +40,7 @@ type kind struct {
 
 var (
 	notFound     = kind{"not_found", http.StatusNotFound, "No such path", 0}
+	noLineage    = kind{"no_lineage", http.StatusNotFound, "Nothing stored of this window", 0}
 	badMethod    = kind{"method_not_allowed", http.StatusMethodNotAllowed, "Method not allowed", 0}
 	foreignHost  = kind{"foreign_host", http.StatusMisdirectedRequest, "Host is not this machine", 0}
 	bodyRefused  = kind{"body_refused", http.StatusRequestEntityTooLarge, "Body refused", 0}

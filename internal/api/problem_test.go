@@ -16,7 +16,7 @@ import (
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 129)
-	const count, top, export = "/v1/ads/a/aggregated_count", "/v1/ads/top_clicked_ads", "/v1/export/counts"
+	const count, top, export, lineage = "/v1/ads/a/aggregated_count", "/v1/ads/top_clicked_ads", "/v1/export/counts", "/v1/lineage"
 	at := start(t, someClicks())
 	for _, test := range []struct {
 		path, kind, parameter, says string
@@ -64,6 +64,11 @@ func TestProblems(t *testing.T) {
 		{top + "?n=1001", "bad_number", "n", "1 to 1000", 400},
 		{top + "?n=ten", "bad_number", "n", "1 to 1000", 400},
 		{top + "?last=x", "bad_time", "last", "", 400},
+		{lineage, "bad_time", "start_time", "say which window", 400},
+		{lineage + "?start_time=yesterday", "bad_time", "start_time", `"yesterday"`, 400},
+		{lineage + "?minute=now", "unknown_parameter", "minute", "there is only start_time", 400},
+		{lineage + "?start_time=now&start_time=now", "repeated_parameter", "start_time", "2 times", 400},
+		{lineage + "?start_time=2019-11-24T12:00:59Z", "no_lineage", "start_time", "2019-11-24T12:00:00Z", 404},
 		{export + "?format=xml", "bad_format", "format", "csv and json", 400},
 		{export + "?from=x", "bad_time", "from", "", 400},
 		{export + "?to=x", "bad_time", "to", "", 400},

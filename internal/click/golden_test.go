@@ -92,4 +92,6 @@ func TestGolden(t *testing.T) {
 		Top: []Row{{Ad: []byte(`q"\é`), Count: 17}, {Ad: []byte("ad-2"), Count: 1}},
 	}
 	golden(t, "ranking.golden.json", append(ranking.AppendJSON(nil), '\n'))
+	lineage := goldenLineage()
+	golden(t, "lineage.golden.json", append(lineage.AppendJSON(nil), '\n'))
 }

@@ -176,6 +176,9 @@ const (
 	// HeaderReducer names, on a mark of the results topic, which reducer of how
 	// many says so: "1/4".
 	HeaderReducer = "clickagg-reducer"
+	// HeaderLineage tells, on the rankings topic, a [Lineage] from a [Ranking]. Its
+	// value is that of [HeaderReducer].
+	HeaderLineage = "clickagg-lineage"
 )
 
 // Headers of a record on the rejected and late topics. Its key, value and other

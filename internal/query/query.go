@@ -145,7 +145,10 @@ var flags = map[string]string{
 }
 
 // blame names the flag, where the API blames a parameter.
-func blame(err error) error {
+func blame(err error) error { return blameOn(flags, err) }
+
+// blameOn is [blame] with other names.
+func blameOn(flags map[string]string, err error) error {
 	r, ok := errors.AsType[*client.Refused](err)
 	if !ok || r.Problem.Status != http.StatusBadRequest {
 		return err

@@ -207,6 +207,47 @@ aggregator  clickag…  running    0  2019-11-24T11:59:45Z     6
 	check(t, b.String(), err, "no window is complete yet\n")
 }
 
+func TestLineage(t *testing.T) {
+	t.Parallel()
+	answer := api.Lineage{
+		StartTime: noon, ToTime: noon.Add(time.Minute), State: "corrected", Version: 812, Reducer: 1, Reducers: 2,
+		Shards: []api.ShardPosition{{Position: 1234}, {Shard: 1, Position: 9}},
+		Sources: []api.Origin{
+			{TopicID: "00ff", Heard: 310, Settled: 306, Accounting: api.Accounting{Source: "clicks/\x1b3", Received: 5, Counted: 4, Late: 1, Holds: true}},
+			{TopicID: "00ff", Accounting: api.Accounting{Source: "clicks/4", Received: 5, Counted: 4}},
+		},
+	}
+	c, asked := say(t, 200, answer)
+	var b bytes.Buffer
+	err := Lineage(t.Context(), c, LineageOptions{Minute: "-5m"}, &b)
+	check(t, b.String(), err, `2019-11-24T12:00:00Z to 2019-11-24T12:01:00Z, corrected, version 812 of reducer 1/2
+
+SHARD  POSITION
+    0     1,234
+    1         9
+
+SOURCE     HEARD  SETTLED  TOPIC ID
+clicks/�3    310      306  00ff
+clicks/4       0        0  00ff
+
+✓ clicks/�3: received 5 = counted 4 + late 1
+✗ clicks/4: received 5 ≠ counted 4: 1 missing
+`)
+	if *asked != "/v1/lineage?start_time=-5m" {
+		t.Errorf("asked %s", *asked)
+	}
+	b.Reset()
+	var back api.Lineage
+	err = Lineage(t.Context(), c, LineageOptions{Minute: "-5m", Output: JSON}, &b)
+	if err := errors.Join(err, json.Unmarshal(b.Bytes(), &back)); err != nil || back.Sources[0] != answer.Sources[0] {
+		t.Errorf("%s: %v", b.String(), err)
+	}
+	c, _ = say(t, 400, api.Problem{Status: 400, Detail: "start_time is no time", Parameter: "start_time"})
+	if err := Lineage(t.Context(), c, LineageOptions{Minute: "x"}, io.Discard); !errors.Is(err, ErrUsage) || err.Error() != "--minute: start_time is no time" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestErrorsNameTheFlag(t *testing.T) {
 	t.Parallel()
 	c, _ := say(t, 400, api.Problem{Status: 400, Detail: `start_time is "x", which is not a time`, Parameter: "start_time"})
@@ -228,6 +269,8 @@ func TestUsage(t *testing.T) {
 		Count(t.Context(), c, CountOptions{}, io.Discard),
 		Top(t.Context(), c, TopOptions{Output: "yaml"}, io.Discard),
 		Top(t.Context(), c, TopOptions{N: -1}, io.Discard),
+		Lineage(t.Context(), c, LineageOptions{Minute: "now", Output: CSV}, io.Discard),
+		Lineage(t.Context(), c, LineageOptions{}, io.Discard),
 		Export(t.Context(), c, ExportOptions{Output: Table}, io.Discard),
 		Status(t.Context(), c, StatusOptions{Output: CSV}, io.Discard),
 	} {

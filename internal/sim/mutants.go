@@ -34,6 +34,8 @@ const (
 	alwaysEnded              // every position says that its owner ended in order
 	endsAnyhow               // an owner that is told to stop says so whatever others may have sent
 	reopens                  // what was closed is not kept beside the position
+	forgetsSilence           // nor is what was closed in a silence, when an owner ends
+	silentBegin              // an owner begins to send before its position says that it has
 	sameTerm                 // shards do not know one owner from the next
 	anyoneCommits            // the coordinator takes commits of mappers that are not the owner
 	unaware                  // and of an owner that does not know that there was another one meanwhile
@@ -43,7 +45,7 @@ const (
 var mutantNames = [mutants]string{
 	"sound", "commit first", "forgets the mark", "increments", "two in flight", "lets go", "last write wins",
 	"forgets sources", "marks first", "any order", "restarted versions", "free idle", "blind",
-	"own tick", "loses a part", "own clock", "always ended", "ends anyhow", "reopens", "same term", "anyone commits", "unaware",
+	"own tick", "loses a part", "own clock", "always ended", "ends anyhow", "reopens", "forgets silence", "silent begin", "same term", "anyone commits", "unaware",
 }
 
 func (m mutant) String() string { return mutantNames[m] }
@@ -53,8 +55,8 @@ func (m mutant) log(h handle, w *world) stream.Log {
 	switch m {
 	case commitFirst, twoInFlight:
 		return &hasty{handle: h, m: m}
-	case forgetsMark, alwaysEnded, endsAnyhow, reopens:
-		return forgetful{h, m}
+	case forgetsMark, alwaysEnded, endsAnyhow, reopens, forgetsSilence, silentBegin:
+		return &forgetful{handle: h, m: m}
 	case ownClock:
 		return timeless{h}
 	case increments:
@@ -114,10 +116,13 @@ func (h *hasty) Commit(ctx context.Context, group, topic string, partition int32
 // forgetful commits something else than it should beside the offset.
 type forgetful struct {
 	handle
-	m mutant
+	m     mutant
+	begun bool
 }
 
-func (f forgetful) Commit(ctx context.Context, group, topic string, partition int32, at stream.Position) error {
+func (f *forgetful) Commit(ctx context.Context, group, topic string, partition int32, at stream.Position) error {
+	begins := !f.begun
+	f.begun = true
 	if p := strings.SplitN(at.Metadata, "/", 5); len(p) == 5 {
 		s, _ := rule.DecodeState(p[4])
 		switch {
@@ -125,6 +130,11 @@ func (f forgetful) Commit(ctx context.Context, group, topic string, partition in
 			s.Seen, s.LastAppend, s.Closed = click.None, click.None, click.None
 		case f.m == reopens:
 			s.Closed = click.None
+		case f.m == forgetsSilence && s.Seen != click.None:
+			s.Closed = min(s.Closed, s.Seen-f.p.rules.delay-f.p.rules.lateness)
+		case f.m == silentBegin && begins:
+			f.p.w.judged(partition, at)
+			return nil
 		case f.m == alwaysEnded, f.m == endsAnyhow && f.p.stopped:
 			p[3] = "ended"
 		}

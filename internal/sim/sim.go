@@ -202,7 +202,7 @@ func (w *world) disturb() {
 		_ = w.bury(p)
 	}
 	if w.weather.oneIn(w, w.weather.freeze, "somebody is frozen") {
-		p := w.procs[w.choose(len(w.procs), "who")]
+		p := w.anyone("who")
 		p.frozen = w.now + int64(w.choose(20_000, "for how long"))
 		if p.role.now == p && w.choose(3, "and replaced") > 0 {
 			w.zombies++
@@ -213,7 +213,7 @@ func (w *world) disturb() {
 					w.forget(p)
 				}
 			})
-			w.start(p.role)
+			w.replace(p)
 		}
 	}
 	if w.weather.oneIn(w, w.weather.moves, "a partition moves") {
@@ -258,9 +258,16 @@ func (w *world) move() {
 			p.term()
 		}
 	})
+	w.replace(p)
+}
+
+// replace starts the next owner of a partition, who may soon be told to stop, and be
+// followed by one with other rules, while the one before is still there.
+func (w *world) replace(p *proc) {
 	w.start(p.role)
 	if q := p.role.now; w.choose(2, "and the new owner is soon told to stop") == 1 {
-		w.later(int64(w.choose(5_000, "how soon")), func() {
+		soon := []int{50, 500, 5_000}[w.choose(3, "or at once")]
+		w.later(int64(w.choose(soon, "how soon")), func() {
 			if !q.done {
 				q.role.changes = w.weather.ruled > 0
 				q.term()
@@ -322,6 +329,9 @@ func (w *world) checkRankings(a *answer) error {
 		r, ok := w.db.rankings[start]
 		if !ok || r.Clicks != n || r.State == click.Provisional {
 			return w.failure("ranking of %d: %d clicks, %s; the log says %d clicks", start, r.Clicks, r.State, n)
+		}
+		if l := w.db.lineages[start]; l.Version != r.Version || l.State != r.State {
+			return w.failure("ranking of %d: version %d, %s; its lineage has %d, %s", start, r.Version, r.State, l.Version, l.State)
 		}
 		for i, row := range r.Top {
 			if a.counts[cellKey{string(row.Ad), start}] != row.Count {

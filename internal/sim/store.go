@@ -20,6 +20,7 @@ type cellKey struct {
 type database struct {
 	cells    map[cellKey]click.Result
 	rankings map[int64]click.Ranking
+	lineages map[int64]click.Lineage
 	marks    map[[2]int32]storage.Mark
 	need     int   // marks there are when every partition has heard every reducer
 	fault    error // first broken promise
@@ -28,7 +29,10 @@ type database struct {
 }
 
 func newDatabase(marks int) *database {
-	return &database{cells: map[cellKey]click.Result{}, rankings: map[int64]click.Ranking{}, marks: map[[2]int32]storage.Mark{}, need: marks}
+	return &database{
+		cells: map[cellKey]click.Result{}, rankings: map[int64]click.Ranking{}, lineages: map[int64]click.Lineage{},
+		marks: map[[2]int32]storage.Mark{}, need: marks,
+	}
 }
 
 func (d *database) broken(format string, args ...any) {
@@ -89,11 +93,30 @@ func (d *database) apply(b *storage.Batch) {
 			d.rankings[r.Start] = r
 		}
 	}
+	for i := range b.Lineages {
+		d.trace(&b.Lineages[i])
+	}
 	for _, m := range b.Marks {
 		k := [2]int32{m.Partition, m.Reducer}
 		if old, ok := d.marks[k]; !ok || m.Watermark > old.Watermark {
 			d.marks[k] = m
 		}
+	}
+}
+
+// trace looks at what a window is said to be made of.
+func (d *database) trace(l *click.Lineage) {
+	old := d.lineages[l.Start]
+	if l.Version == old.Version && !bytes.Equal(l.AppendJSON(nil), old.AppendJSON(nil)) {
+		d.broken("P3: the lineage of %d has version %d twice: %+v and %+v", l.Start, l.Version, old, *l)
+	}
+	for _, o := range l.Sources {
+		if !o.Holds() || o.Settled > o.Heard {
+			d.broken("P5: the lineage of %d does not add up: %+v", l.Start, o)
+		}
+	}
+	if l.Version > old.Version {
+		d.lineages[l.Start] = *l
 	}
 }
 

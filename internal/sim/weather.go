@@ -49,6 +49,11 @@ func drawWeather(choose Chooser) weather {
 	w.standby = choose(2, "weather: standby") == 1
 	w.guarded = choose(2, "weather: anybody commits") == 0
 	w.stamped = choose(2, "weather: broker time") == 1
+	if choose(4, "weather: hand-overs") == 3 {
+		// Sources change hands and rules all the time, in order as a rule, and clicks
+		// are such that the rules matter.
+		w.ruled, w.moves, w.freeze, w.late, w.disorder, w.kill = 3, 100, 500, 5, 3, 0
+	}
 	w.lopsided = []int{0, w.events / 2}[choose(2, "weather: lopsided")]
 	return w
 }

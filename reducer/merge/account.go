@@ -17,6 +17,9 @@ type source struct {
 	watermark int64 // of the source at high
 	account   click.Account
 	seats     []seat // of the shards that spoke of it, in ascending order of shard
+	// agreed is where all shards were at one offset last, with the account and the sum
+	// of the tallies there; its High is 0 before they were.
+	agreed click.Progress
 }
 
 // seat is how far one shard is with a source.
@@ -34,13 +37,17 @@ type Broken struct {
 	Offset int64 // offset of the partial that showed it
 }
 
+func newSource(name click.Source) *source {
+	return &source{name: name, watermark: click.None, agreed: click.Progress{Source: name, Watermark: click.None}}
+}
+
 // account takes a shard's progress with one source.
 func (r *Reducer) account(shard int32, g *click.Progress) {
 	at, known := slices.BinarySearchFunc(r.sources, g.Source, func(s *source, k click.Source) int {
 		return compareSources(s.name, k)
 	})
 	if !known {
-		r.sources = slices.Insert(r.sources, at, &source{name: g.Source, watermark: click.None})
+		r.sources = slices.Insert(r.sources, at, newSource(g.Source))
 	}
 	s := r.sources[at]
 	i, ok := slices.BinarySearchFunc(s.seats, shard, func(e seat, k int32) int { return cmp.Compare(e.shard, k) })
@@ -56,7 +63,11 @@ func (r *Reducer) account(shard int32, g *click.Progress) {
 	if g.High >= s.high {
 		s.high, s.watermark, s.account = g.High, max(s.watermark, g.Watermark), g.Account
 	}
-	if r.broken == nil && (forked || s.settled(len(r.shards)) && !s.holds()) {
+	settled := s.settled(len(r.shards))
+	if settled {
+		s.agreed = click.Progress{Source: s.name, High: s.high, Watermark: click.None, Account: s.account, Tally: s.tally()}
+	}
+	if r.broken == nil && (forked || settled && !s.holds()) {
 		r.broken = &Broken{Source: s.name, High: g.High, Offset: r.position - 1}
 	}
 }
@@ -78,12 +89,7 @@ func (s *source) holds() bool { return s.account.Holds() && s.account.Routed == 
 // tally adds up the shards' verdicts.
 func (s *source) tally() (t click.Tally) {
 	for i := range s.seats {
-		e := &s.seats[i].tally
-		t.Counted += e.Counted
-		t.Duplicate += e.Duplicate
-		t.Conflict += e.Conflict
-		t.Crowded += e.Crowded
-		t.Stale += e.Stale
+		t.Add(&s.seats[i].tally)
 	}
 	return t
 }

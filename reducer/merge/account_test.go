@@ -86,7 +86,9 @@ func TestRestoreRefusesDisorder(t *testing.T) {
 			p := &r.windows[0].parts[0]
 			p.list = append(p.list, p.list[0])
 		},
-		"window without size": func(r *Reducer) { r.windows[0].size = 0 },
+		"another's accounts":   func(r *Reducer) { r.sources[0].agreed.Source = r.sources[1].name },
+		"accounts with a time": func(r *Reducer) { r.sources[0].agreed.Watermark = 0 },
+		"window without size":  func(r *Reducer) { r.windows[0].size = 0 },
 	} {
 		r := rich(t)
 		if _, err := Restore(only, r.AppendSnapshot(nil)); err != nil {

@@ -11,7 +11,8 @@
 // It promises that a partial counts once, however often the log repeats it; that
 // an emission or a part of one missing from the log is found and never counted over; that a ranking
 // is exact, called final once, and changed afterwards only with a higher
-// revision; and that the accounting identity is looked at wherever it can be.
+// revision; that the accounting identity is looked at wherever it can be; and that
+// with each window that becomes final, or is corrected, goes out what it is made of.
 //
 // Start reading at [Reducer.Fold], then emit, where rankings leave.
 package merge

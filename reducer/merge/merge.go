@@ -73,7 +73,8 @@ func (s *shard) hear(p *click.Partial) {
 // Output is what became due.
 type Output struct {
 	Results   []click.Result  // in the order they were said
-	Rankings  []click.Ranking // at most one per window and partial
+	Rankings  []click.Ranking // at most one per window, filter and partial
+	Lineages  []click.Lineage // of the windows with a ranking here that is not provisional, one per window and partial
 	Watermark int64           // every window that ends at or before it is final; None while unknown
 	Advanced  bool            // Watermark rose
 }
@@ -230,7 +231,8 @@ func (r *Reducer) Out() *Output {
 // begin empties the output and keeps its memory.
 func (r *Reducer) begin() {
 	clear(r.out.Results) // they hold on to records
-	r.out = Output{Results: r.out.Results[:0], Rankings: r.out.Rankings[:0]}
+	clear(r.out.Lineages)
+	r.out = Output{Results: r.out.Results[:0], Rankings: r.out.Rankings[:0], Lineages: r.out.Lineages[:0]}
 	r.rows, r.ads = r.rows[:0], r.ads[:0]
 	r.taken = false
 }

@@ -171,6 +171,9 @@ func render(out *Output) []byte {
 	for i := range out.Rankings {
 		b = append(out.Rankings[i].AppendJSON(b), '\n')
 	}
+	for i := range out.Lineages {
+		b = append(out.Lineages[i].AppendJSON(b), '\n')
+	}
 	return b
 }
 
@@ -226,6 +229,7 @@ func TestAnyInterleaving(t *testing.T) {
 				k.Top = slices.Clone(k.Top)
 				rankings[w] = k
 			}
+			checkLineages(t, out, f.r.Status().Shards)
 			if out.Advanced != (out.Watermark > watermark) || out.Watermark < watermark {
 				t.Fatalf("seed %d, offset %d: watermark %d after %d, advanced %v", seed, offset, out.Watermark, watermark, out.Advanced)
 			}
@@ -240,6 +244,31 @@ func TestAnyInterleaving(t *testing.T) {
 		if st := f.r.Status(); st.Unranked != 0 {
 			t.Fatalf("seed %d: %d windows were not ranked", seed, st.Unranked)
 		}
+	}
+}
+
+// checkLineages tells whether each window that is final in the rankings has one
+// lineage, of this very moment, and no other window has.
+func checkLineages(t *testing.T, out *Output, shards []ShardStatus) {
+	t.Helper()
+	var positions, want, got []int64
+	for _, s := range shards {
+		positions = append(positions, s.Position)
+	}
+	for _, k := range out.Rankings {
+		if k.State != click.Provisional {
+			want = append(want, k.Start)
+		}
+	}
+	for i := range out.Lineages {
+		l := &out.Lineages[i]
+		got = append(got, l.Start)
+		if !slices.Equal(l.Shards, positions) || l.State == click.Provisional || l.Version != out.Rankings[0].Version {
+			t.Fatalf("lineage %+v, the shards are at %v", l, positions)
+		}
+	}
+	if want = slices.Compact(want); !slices.Equal(got, want) {
+		t.Fatalf("lineages of %v, want them of %v", got, want)
 	}
 }
 

@@ -98,10 +98,12 @@ func (r *Reducer) emit() {
 		case w.state == click.Provisional:
 			w.state = click.Final
 			r.send(w)
+			r.trace(w)
 		case w.changed:
 			w.state = click.Corrected
 			w.revision++
 			r.send(w)
+			r.trace(w)
 		}
 		if w.end() > r.gone {
 			held = append(held, w)

@@ -7,20 +7,21 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-const snapshotVersion = 2
+const snapshotVersion = 3
 
 // AppendSnapshot encodes the state after b; equal states are equal bytes. What
 // is due must have been taken with [Reducer.Out] before, or it would be lost.
 //
-// Layout, version 2, in the terms of package click:
+// Layout, version 3, in the terms of package click:
 //
-//	byte    version = 2
+//	byte    version = 3
 //	uvarint Reducer, Reducers, position
 //	time    watermark, gone, clock, time of the last provisional rankings
 //	uvarint unranked
 //	uvarint number of shards, each: uvarint Position, time Watermark, Closed,
 //	          uvarint number of chunks here of an emission that has begun; if not 0: uvarint Prev, Position
-//	uvarint number of sources, each: progress with an empty tally,
+//	uvarint number of sources, each: progress with an empty tally, progress where all shards were
+//	          at one offset last, with the time None,
 //	          uvarint number of shards, each: uvarint shard, High, counted, duplicate, conflict, crowded, stale
 //	uvarint 0, or where the identity broke: index of the source + 1, uvarint High, Offset
 //	uvarint number of windows, each: uvarint length + filter, varint Start, uvarint Size,
@@ -62,6 +63,7 @@ func (r *Reducer) appendSources(b []byte) []byte {
 	b = appendTotals(b, int64(len(r.sources)))
 	for i, s := range r.sources {
 		b = click.AppendProgress(b, &click.Progress{Source: s.name, High: s.high, Watermark: s.watermark, Account: s.account})
+		b = click.AppendProgress(b, &s.agreed)
 		b = appendTotals(b, int64(len(s.seats)))
 		for _, e := range s.seats {
 			t := &e.tally
@@ -144,10 +146,14 @@ func decodeShard(d *click.Decoder) shard {
 }
 
 func (r *Reducer) decodeSources(d *click.Decoder) {
-	for range d.Count(30) {
+	for range d.Count(60) {
 		var g click.Progress
 		d.Progress(&g)
 		s := &source{name: g.Source, high: g.High, watermark: g.Watermark, account: g.Account}
+		d.Progress(&s.agreed)
+		if s.agreed.Source != s.name || s.agreed.Watermark != click.None {
+			d.Fail()
+		}
 		if n := len(r.sources); g.Tally != (click.Tally{}) || n > 0 && compareSources(r.sources[n-1].name, s.name) >= 0 {
 			d.Fail()
 		}

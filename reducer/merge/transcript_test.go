@@ -149,6 +149,9 @@ func (p *player) fold() {
 	for i := range out.Rankings {
 		p.b.WriteString("=> " + rankingLine(&out.Rankings[i]) + "\n")
 	}
+	for i := range out.Lineages {
+		p.b.WriteString("=> " + lineageLine(&out.Lineages[i]) + "\n")
+	}
 	switch {
 	case err != nil:
 		fmt.Fprintf(&p.b, "=> error: %v\n", err)
@@ -169,6 +172,16 @@ func rankingLine(r *click.Ranking) string {
 		clock(r.Start), r.Filter, r.State, r.Revision, r.Version, r.Clicks, r.Ads)
 	for _, row := range r.Top {
 		s += fmt.Sprintf(" %s=%d", row.Ad, row.Count)
+	}
+	return s
+}
+
+func lineageLine(l *click.Lineage) string {
+	s := fmt.Sprintf("lineage %s, %s, version %d, shards up to %v", clock(l.Start), l.State, l.Version, l.Shards)
+	for i := range l.Sources {
+		o := &l.Sources[i]
+		s += fmt.Sprintf("; %s heard to %d, settled to %d: received %d, routed %d, judged %d", o.Source, o.Heard, o.Settled,
+			o.Account.Received, o.Account.Routed, o.Tally.Total())
 	}
 	return s
 }

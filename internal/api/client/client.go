@@ -85,6 +85,12 @@ func (c *Client) Top(ctx context.Context, n int, r Range) (a api.Top, err error)
 	return a, c.ask(ctx, "/v1/ads/top_clicked_ads", q, &a)
 }
 
+// Lineage asks what the counts of the minute that a moment lies in are made of. The
+// moment is in the API's notation.
+func (c *Client) Lineage(ctx context.Context, at string) (a api.Lineage, err error) {
+	return a, c.ask(ctx, "/v1/lineage", query("start_time", at), &a)
+}
+
 // Status asks how the API's process is.
 func (c *Client) Status(ctx context.Context) (a api.Status, err error) {
 	return a, c.ask(ctx, "/v1/status", nil, &a)

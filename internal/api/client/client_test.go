@@ -40,6 +40,11 @@ func (f *fake) Rankings(context.Context, string, int64, int64) ([]click.Ranking,
 	return nil, nil
 }
 
+func (f *fake) Lineage(_ context.Context, start int64) (click.Lineage, bool, error) {
+	l := click.Lineage{Start: start, Size: 60_000, State: click.Final, Reducers: 1, Shards: []int64{7}}
+	return l, start < noon.UnixMilli(), nil
+}
+
 func (f *fake) Span(context.Context, string) (first, last int64, ok bool, err error) {
 	at := noon.Add(-time.Minute).UnixMilli()
 	return at, at, true, nil
@@ -117,6 +122,12 @@ func TestRoundTrip(t *testing.T) {
 	}
 	if s, err := c.Status(t.Context()); err != nil || !s.At.Equal(noon) || s.Rejected["malformed"] != 3 {
 		t.Errorf("%+v, %v", s, err)
+	}
+	if l, err := c.Lineage(t.Context(), "-1s"); err != nil || !l.ToTime.Equal(noon) || l.Shards[0].Position != 7 || !l.Holds {
+		t.Errorf("%+v, %v", l, err)
+	}
+	if _, err := c.Lineage(t.Context(), "now"); err == nil || !strings.Contains(err.Error(), "not final yet") {
+		t.Errorf("of a minute that is open: %v", err)
 	}
 	if r, err := c.Ready(t.Context()); err != nil || r.Ready || r.NotReady[0].Part != "reducer" {
 		t.Errorf("%+v, %v", r, err)
