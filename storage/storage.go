@@ -26,6 +26,7 @@ type Mark struct {
 type Batch struct {
 	Results  []click.Result
 	Rankings []click.Ranking
+	Lineages []click.Lineage
 	Marks    []Mark
 }
 
@@ -46,8 +47,8 @@ type Cell struct {
 // empty; a store may refuse others with ErrInvalid. Ranges may reach further.
 type Store interface {
 	// Apply stores a batch, durably when it returns nil. For each (ad, window,
-	// filter) and each (window, filter) the greatest version wins; an equal
-	// version has equal content, and storing it again changes nothing. The marks
+	// filter), each (window, filter) and, of lineages, each window the greatest version
+	// wins; an equal version has equal content, and storing it again changes nothing. The marks
 	// are visible no sooner than the results of the same batch. After an error
 	// any part may have been stored; applying the batch again is safe. What was
 	// stored never gives way to an older version, so that to a reader counts of
@@ -63,6 +64,10 @@ type Store interface {
 	// during the scan is not seen. A cluster's are not: a scan may see one row
 	// of a batch and not the other.
 	Scan(ctx context.Context, filter string, from, to int64, f func(*Cell) error) error
+	// Lineage returns what the counts of the window that starts there are made of, and
+	// false when that is not stored: the window is not final, it has no click, or what is
+	// stored of it has ended.
+	Lineage(ctx context.Context, start int64) (l click.Lineage, ok bool, err error)
 	// Rankings returns the ranked lists of the windows that start in [from, to), in
 	// ascending order of time.
 	Rankings(ctx context.Context, filter string, from, to int64) ([]click.Ranking, error)

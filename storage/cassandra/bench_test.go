@@ -23,7 +23,7 @@ func fresh(b *testing.B) *cassandra.Store {
 	}
 	o := cassandra.Options{
 		Hosts: []string{addr}, Keyspace: fmt.Sprintf("bench_%d", time.Now().UnixNano()), Replication: []string{"datacenter1:1"},
-		CountsTTL: 24 * time.Hour, RankingsTTL: 24 * time.Hour,
+		CountsTTL: 24 * time.Hour, RankingsTTL: 24 * time.Hour, LineageTTL: 24 * time.Hour,
 	}
 	if err := cassandra.Apply(b.Context(), o, func(string) {}); err != nil {
 		b.Fatal(err)

@@ -21,6 +21,10 @@ const (
 	retryWait = 50 * time.Millisecond
 )
 
+// ErrUnfit: the configuration and the keyspace do not fit each other; trying again
+// does not help.
+var ErrUnfit = errors.New("the keyspace does not fit")
+
 var errClosed = errors.New("store is closed")
 
 // again tells whether another node, or the same a little later, may do what this

@@ -84,6 +84,16 @@ func checkRow(ad []byte, filter string, start, size int64, state click.State) er
 	return nil
 }
 
+func checkLineage(l *click.Lineage) error {
+	if err := checkRow(nil, click.FilterAll, l.Start, l.Size, l.State); err != nil {
+		return err
+	}
+	if !l.Valid() {
+		return fmt.Errorf("%w: no reducer says such a lineage of the window at %d", storage.ErrInvalid, l.Start)
+	}
+	return nil
+}
+
 func checkMark(m *storage.Mark) error {
 	if m.Partition < 0 || m.Partition >= m.Partitions || m.Reducer < 0 || m.Reducer >= m.Reducers {
 		return fmt.Errorf("%w: mark of reducer %d of %d in partition %d of %d",

@@ -15,7 +15,7 @@ import (
 // the clock's, and no later version ever replaces it.
 func TestEveryWriteHasItsTime(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{putCount, putWindow, putStart, putDay, putRanking, putMark} {
+	for _, s := range []string{putCount, putWindow, putStart, putDay, putRanking, putMark, putRaw, putRawBucket} {
 		if !strings.HasSuffix(s, " USING TIMESTAMP ?") {
 			t.Errorf("%s has no timestamp at its end", s)
 		}

@@ -79,7 +79,7 @@ func upToDate(done map[int]migration, logger *zap.Logger) error {
 	for _, m := range files {
 		switch have, ok := done[m.number]; {
 		case !ok:
-			return fmt.Errorf("the schema lacks migration %s: run 'clickagg schema apply'", m.name)
+			return fmt.Errorf("%w: the schema lacks migration %s: run 'clickagg schema apply'", ErrUnfit, m.name)
 		case have.checksum != m.checksum:
 			return fmt.Errorf("the schema has another migration %d (%s) than this program: use the version of clickagg that applied it", m.number, have.name)
 		}
@@ -119,8 +119,8 @@ func (s *Store) settle(ctx context.Context) error {
 		}
 	}
 	if s.opts.Owner != "" && owner != s.opts.Owner {
-		return fmt.Errorf("it holds the results of another installation (%s, this one is %s), whose clicks are not here: "+
-			"give this one a keyspace of its own, or drop the keyspace and have it filled again", owner, s.opts.Owner)
+		return fmt.Errorf("%w: it holds the results of another installation (%s, this one is %s), whose clicks are not here: "+
+			"give this one a keyspace of its own, or drop the keyspace and have it filled again", ErrUnfit, owner, s.opts.Owner)
 	}
 	if size := facts[factSize]; size != "" {
 		return s.keepSize(size)

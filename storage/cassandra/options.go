@@ -30,6 +30,8 @@ type Options struct {
 
 	CountsTTL   time.Duration // how long counts live after they were written; 0 is for ever
 	RankingsTTL time.Duration // the same for ranked lists
+	LineageTTL  time.Duration // the same for what the counts are made of
+	RawTTL      time.Duration // the same for raw records
 
 	InFlight int           // most requests of Apply under way at once; 0 is 128
 	Timeout  time.Duration // after which a request is given up; 0 is 10 s
@@ -99,7 +101,7 @@ func (o Options) check() error {
 	if _, ok := consistencies[o.Consistency]; !ok {
 		return fmt.Errorf("consistency %q: there are one, two, three, quorum, all, local_one, local_quorum, each_quorum", o.Consistency)
 	}
-	for _, ttl := range []time.Duration{o.CountsTTL, o.RankingsTTL} {
+	for _, ttl := range []time.Duration{o.CountsTTL, o.RankingsTTL, o.LineageTTL, o.RawTTL} {
 		if ttl < 0 || ttl > maxTTL || ttl != 0 && ttl < time.Second {
 			return fmt.Errorf("time to live %v: it is at least 1s and at most 20 years (%v), or 0 for ever", ttl, maxTTL)
 		}

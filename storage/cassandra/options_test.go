@@ -32,6 +32,7 @@ func TestOptions(t *testing.T) {
 		"time to live":    func(o *Options) { o.CountsTTL = 21 * 365 * 24 * time.Hour },
 		"can be negative": func(o *Options) { o.InFlight = -1 },
 		"at least 1s":     func(o *Options) { o.RankingsTTL = time.Millisecond },
+		"at most 20":      func(o *Options) { o.LineageTTL = 21 * 365 * 24 * time.Hour },
 	} {
 		o := good
 		change(&o)

@@ -3,6 +3,7 @@ package cassandra
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -106,6 +107,28 @@ func (s *Store) rankHour(ctx context.Context, filter string, part, from, to int6
 		r.State = click.State(state)
 		lists = append(lists, r)
 	}
+}
+
+// Lineage implements [storage.Store].
+func (s *Store) Lineage(ctx context.Context, start int64) (click.Lineage, bool, error) {
+	if err := s.use(ctx); err != nil {
+		return click.Lineage{}, false, err
+	}
+	if start < minStart || start > maxStart {
+		return click.Lineage{}, false, nil
+	}
+	var text []byte
+	switch err := s.read(ctx, getLineage, floor(start, hour), start).Scan(&text); {
+	case errors.Is(err, gocql.ErrNotFound):
+		return click.Lineage{}, false, nil
+	case err != nil:
+		return click.Lineage{}, false, fmt.Errorf("lineage: %w", translate(err))
+	}
+	l, err := click.ParseLineage(text)
+	if err != nil {
+		return click.Lineage{}, false, fmt.Errorf("a stored lineage cannot be read: %w", err)
+	}
+	return l, true, nil
 }
 
 // parts lists the days or hours, by their start, that lie in a range and may hold

@@ -16,6 +16,8 @@ func TestReleasedMigrationsStay(t *testing.T) {
 		"a98a96f54e564c859bef62e654da3c3629bdff016a4a69f70736ff705ab67968",
 		"a948221a67f8942255b4ab0a340eb61ce88bf189dc4d6ada81b861a21aae7315",
 		"d8c338d5bf0079409cf87a0ebb370b2d4c39d6204cacfd73550b8c9efc498c38",
+		"d7c747ece58150ae71f1e2e47dfad7e745510fd6fcd3c4de9ff8212f314e5668",
+		"1c92cd5d0a0908b84c610f8b9aab5f71b8c8dd7131e875305fa075fe4629ee91",
 	}
 	for i, sum := range released {
 		if files[i].checksum != sum {

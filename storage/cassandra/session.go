@@ -96,7 +96,7 @@ func look(ctx context.Context, c gocql.ClusterConfig, o *Options, keyspace strin
 		o.Datacenter = here
 	}
 	if nodes[o.Datacenter] == 0 {
-		return fmt.Errorf("no node is in data centre %q; there are %s", o.Datacenter, names(nodes))
+		return fmt.Errorf("%w: no node is in data centre %q; there are %s", ErrUnfit, o.Datacenter, names(nodes))
 	}
 	if keyspace == "" {
 		return nil
@@ -104,7 +104,7 @@ func look(ctx context.Context, c gocql.ClusterConfig, o *Options, keyspace strin
 	var found string
 	err = s.Query(`SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?`, keyspace).WithContext(ctx).Scan(&found)
 	if errors.Is(err, gocql.ErrNotFound) {
-		return fmt.Errorf("there is no keyspace %s: run 'clickagg schema apply'", keyspace)
+		return fmt.Errorf("%w: there is no keyspace %s: run 'clickagg schema apply'", ErrUnfit, keyspace)
 	}
 	return translate(err)
 }

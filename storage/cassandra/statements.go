@@ -15,7 +15,8 @@ const (
 	putDay     = `INSERT INTO days (filter, day) VALUES (?, ?) USING TIMESTAMP ?`
 	putRanking = `INSERT INTO rankings (filter, hour, start, revision, state, version, clicks, ads, top)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
-	putMark = `INSERT INTO marks (topic, partitions, reducers, partition, reducer, watermark)
+	putLineage = `INSERT INTO lineage (hour, start, version, lineage) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
+	putMark    = `INSERT INTO marks (topic, partitions, reducers, partition, reducer, watermark)
 		VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
 )
 
@@ -28,7 +29,8 @@ const (
 	getDays     = `SELECT day FROM days WHERE filter = ? AND day >= ? AND day <= ?`
 	getRankings = `SELECT start, revision, state, version, clicks, ads, top FROM rankings
 		WHERE filter = ? AND hour = ? AND start >= ? AND start < ?`
-	getMarks = `SELECT partitions, reducers, watermark FROM marks WHERE topic = ?`
+	getLineage = `SELECT lineage FROM lineage WHERE hour = ? AND start = ?`
+	getMarks   = `SELECT partitions, reducers, watermark FROM marks WHERE topic = ?`
 )
 
 // marksOf is the topic whose marks are kept.
@@ -55,6 +57,10 @@ func windowRow(r *click.Result, when writeTime) upsert {
 
 func rankingRow(r *click.Ranking, when writeTime) upsert {
 	return put(when, putRanking, r.Filter, floor(r.Start, hour), r.Start, r.Revision, int8(r.State), r.Version, r.Clicks, r.Ads, top(r.Top))
+}
+
+func lineageRow(l *click.Lineage, when writeTime) upsert {
+	return put(when, putLineage, floor(l.Start, hour), l.Start, l.Version, l.AppendJSON(nil))
 }
 
 func markRow(m *storage.Mark) upsert {

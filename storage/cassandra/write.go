@@ -69,6 +69,15 @@ func (s *Store) check(ctx context.Context, b *storage.Batch) error {
 			return err
 		}
 	}
+	for i := range b.Lineages {
+		l := &b.Lineages[i]
+		if err := checkLineage(l); err != nil {
+			return err
+		}
+		if err := s.checkSize(ctx, l.Size); err != nil {
+			return err
+		}
+	}
 	for i := range b.Marks {
 		if err := checkMark(&b.Marks[i]); err != nil {
 			return err
@@ -127,6 +136,14 @@ func (p *plan) add(s *session, b *storage.Batch) error {
 		}
 		p.requests = append(p.requests, []upsert{rankingRow(r, when)})
 		days[window{r.Filter, floor(r.Start, day)}] = true
+	}
+	for i := range b.Lineages {
+		l := &b.Lineages[i]
+		when, err := at(l.Start, l.Version)
+		if err != nil {
+			return err
+		}
+		p.together("lineage"+strconv.FormatInt(floor(l.Start, hour), 36), lineageRow(l, when))
 	}
 	// Written again with every batch, so that they outlive the rows they lead to.
 	for w := range starts {

@@ -22,10 +22,13 @@ import (
 //	ranking: kindRanking, filter, time Start        → version, varint Revision, Clicks, Ads, byte State,
 //	                                                  uvarint rows, each uvarint length + ad, varint by how
 //	                                                  much its count is below the one before
+//	lineage: kindLineage, time Start                → version, JSON as on the rankings topic
 //	mark:    kindMark, Partition, Reducer           → Partitions, Reducers, Watermark
+//	raw:     kindRaw, topic, 0, incarnation,        → varint Append, key, value: each varint length (-1: absent)
+//	         Partition, Offset                        + bytes; varint headers, their bytes as in a Kafka record
 //
 // A filter is its uvarint length and its bytes. Times and versions are 8 bytes
-// in the order of numbers, numbers of partitions and reducers 4.
+// in the order of numbers, as offsets are; numbers of partitions and reducers 4.
 //
 // Merged values open with what decides which is newer, so that the newest is the
 // greatest of the values' bytes. For a mark these are the counts, then the
@@ -37,8 +40,10 @@ const (
 	kindOwner   = 'O'
 	kindSize    = 'S'
 	kindCell    = 'c'
+	kindLineage = 'l'
 	kindMark    = 'm'
 	kindRanking = 'r'
+	kindRaw     = 'x'
 )
 
 const formatVersion = "1"
@@ -133,6 +138,25 @@ func ranking(suffix, value []byte) (click.Ranking, error) {
 		r.Top[i].Count = above
 	}
 	return r, end(&d)
+}
+
+func appendLineageKey(b []byte, start int64) []byte {
+	return appendOrdered(append(b, kindLineage), start)
+}
+
+func appendLineage(b []byte, l *click.Lineage) []byte {
+	return l.AppendJSON(appendOrdered(b, l.Version))
+}
+
+func lineage(value []byte) (click.Lineage, error) {
+	if len(value) < 8 {
+		return click.Lineage{}, errRow
+	}
+	l, err := click.ParseLineage(value[8:])
+	if err != nil || l.Version != ordered(value) {
+		return click.Lineage{}, errRow
+	}
+	return l, nil
 }
 
 func end(d *click.Decoder) error {

@@ -20,6 +20,7 @@ func TestFormat(t *testing.T) {
 		Start: -60_000, Filter: "000", State: click.Final, Revision: 1, Version: 812, Clicks: 20, Ads: 2,
 		Top: []click.Row{{Ad: []byte("ad"), Count: 17}, {Ad: []byte("b"), Count: 3}},
 	}
+	li := click.Lineage{Start: 60_000, Size: 60_000, State: click.Final, Version: 812, Reducers: 1}
 	m := storage.Mark{Partition: 1, Partitions: 4, Reducer: 0, Reducers: 2, Watermark: -1}
 	for name, c := range map[string]struct {
 		got  []byte
@@ -29,6 +30,8 @@ func TestFormat(t *testing.T) {
 		"cell":        {appendCell(nil, &r), "800000000000032c" + "22" + "02" + "02"},
 		"ranking key": {appendRankingKey(nil, &l), "72" + "03303030" + "7fffffffffff15a0"},
 		"ranking":     {appendRanking(nil, &l), "800000000000032c" + "02" + "28" + "04" + "02" + "02" + "026164" + "21" + "0162" + "1c"},
+		"lineage key": {appendLineageKey(nil, 60_000), "6c" + "800000000000ea60"},
+		"lineage":     {appendLineage(nil, &li)[:9], "800000000000032c" + "7b"}, // and JSON, whose bytes internal/click holds
 		"mark key":    {appendMarkKey(nil, &m), "6d" + "00000001" + "00000000"},
 		"mark":        {appendMark(nil, &m), "00000004" + "00000002" + "7fffffffffffffff"},
 	} {
@@ -90,6 +93,7 @@ func FuzzRows(f *testing.F) {
 	l := click.Ranking{Start: 60_000, State: click.Final, Version: 1, Top: []click.Row{{Ad: []byte("ad"), Count: 17}, {Ad: []byte("b"), Count: 20}}}
 	f.Add(appendOrdered(nil, 60_000), appendCell(nil, &r))
 	f.Add(appendOrdered(nil, -60_000), appendRanking(nil, &l))
+	f.Add([]byte{}, appendLineage(nil, &click.Lineage{Size: 1, State: click.Final, Reducers: 1}))
 	f.Add([]byte{}, appendMark(nil, &storage.Mark{Partitions: 1, Reducers: 1}))
 	f.Fuzz(func(t *testing.T, suffix, value []byte) {
 		if c, err := cell(suffix, value); err == nil {
@@ -101,6 +105,11 @@ func FuzzRows(f *testing.F) {
 		if l, err := ranking(suffix, value); err == nil {
 			if again := appendRanking(nil, &l); !bytes.Equal(again, value) {
 				t.Errorf("ranking %x became %x", value, again)
+			}
+		}
+		if l, err := lineage(value); err == nil {
+			if again := appendLineage(nil, &l); !bytes.Equal(again, value) {
+				t.Errorf("lineage %x became %x", value, again)
 			}
 		}
 		if m, err := mark(value); err == nil {

@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -213,6 +214,27 @@ func (s *Store) Rankings(ctx context.Context, filter string, from, to int64) ([]
 		return nil, fmt.Errorf("rankings: %w", err)
 	}
 	return out, nil
+}
+
+// Lineage implements storage.Store.
+func (s *Store) Lineage(_ context.Context, start int64) (l click.Lineage, ok bool, err error) {
+	db, done, err := s.use()
+	if err != nil {
+		return click.Lineage{}, false, err
+	}
+	defer done()
+	value, closer, err := db.Get(appendLineageKey(nil, start))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return click.Lineage{}, false, nil
+	}
+	if err == nil {
+		l, err = lineage(value)
+		err = errors.Join(err, closer.Close())
+	}
+	if err != nil {
+		return click.Lineage{}, false, fmt.Errorf("lineage: %w", damaged(err))
+	}
+	return l, true, nil
 }
 
 // CompleteUntil implements storage.Store. The marks with the greatest counts of

@@ -137,6 +137,15 @@ func (s *Store) check(b *storage.Batch) error {
 			return err
 		}
 	}
+	for i := range b.Lineages {
+		l := &b.Lineages[i]
+		if err := s.checkWindow(l.Start, l.Size, l.State); err != nil {
+			return err
+		}
+		if !l.Valid() {
+			return fmt.Errorf("%w: no reducer says such a lineage of the window at %d", storage.ErrInvalid, l.Start)
+		}
+	}
 	for i := range b.Marks {
 		m := &b.Marks[i]
 		if m.Partition < 0 || m.Partition >= m.Partitions || m.Reducer < 0 || m.Reducer >= m.Reducers {
@@ -186,13 +195,19 @@ func (s *Store) put(rows *pebble.Batch, b *storage.Batch) error {
 			return err
 		}
 	}
+	for i := range b.Lineages {
+		key, value = appendLineageKey(key[:0], b.Lineages[i].Start), appendLineage(value[:0], &b.Lineages[i])
+		if err := rows.Merge(key, value, nil); err != nil {
+			return err
+		}
+	}
 	for i := range b.Marks {
 		key, value = appendMarkKey(key[:0], &b.Marks[i]), appendMark(value[:0], &b.Marks[i])
 		if err := rows.Merge(key, value, nil); err != nil {
 			return err
 		}
 	}
-	if len(b.Results)+len(b.Rankings) == 0 {
+	if len(b.Results)+len(b.Rankings)+len(b.Lineages) == 0 {
 		return nil
 	}
 	// Every batch says it, so that the first one that lands does.

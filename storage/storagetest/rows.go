@@ -262,6 +262,44 @@ func testScanMoment(_ *testing.T, f *fixture) {
 	}
 }
 
+// lineage is that of a window with a source of two and a shard of three.
+func lineage(start, version int64) click.Lineage {
+	l := click.Lineage{
+		Start: start, Size: size, State: click.Final, Version: version, Reducers: 1, Shards: []int64{version, 0, math.MaxInt64},
+		Sources: []click.Origin{
+			{
+				Source: click.Source{Topic: "clicks", ID: click.TopicID{1, 0xff}, Partition: 3}, Heard: version + 1, Settled: version,
+				Account: click.Account{Skipped: 1, Received: 9, Marks: 1, Late: 1, Routed: 6},
+				Tally:   click.Tally{Counted: 2, Duplicate: 1, Conflict: 1, Crowded: 1, Stale: 1},
+			},
+			{Source: click.Source{Topic: "日本"}},
+		},
+	}
+	l.Sources[0].Account.Rejected[click.BadText] = 1
+	return l
+}
+
+func testLineages(_ *testing.T, f *fixture) {
+	early, first, last := lineage(-size, 7), lineage(0, 255), lineage(yearEnd-size, 1)
+	newer := lineage(0, 256)
+	newer.State = click.Corrected
+	for _, b := range [][]click.Lineage{{first, last}, {newer, early, first}, {first}, {newer}} {
+		f.apply(storage.Batch{Lineages: b})
+	}
+	for range 2 {
+		f.wantLineage(-size, &early)
+		f.wantLineage(0, &newer)
+		f.wantLineage(yearEnd-size, &last)
+		for _, none := range []int64{math.MinInt64, -2 * size, -1, 1, size, math.MaxInt64} {
+			f.wantLineage(none, nil)
+		}
+		f.store = f.reopen()
+	}
+	f.apply(storage.Batch{Lineages: []click.Lineage{first}})
+	f.wantLineage(0, &newer)
+	f.wantCells(click.FilterAll, nil)
+}
+
 func testRankings(t *testing.T, f *fixture) {
 	long := make([]click.Row, 1000)
 	for i := range long {

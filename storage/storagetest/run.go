@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"math"
+	"reflect"
 	"testing"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -30,6 +31,7 @@ func Run(t *testing.T, open Open) {
 		{"filters are apart", testFilters},
 		{"a scan stops when told", testScanStops},
 		{"ranked lists come back whole", testRankings},
+		{"lineages come back whole, the newest of each window", testLineages},
 		{"complete until the least mark", testMarks},
 		{"marks are only as new as their counts", testMarkCounts},
 		{"readers see marks after rows, and counts only get newer", testReaders},
@@ -109,6 +111,15 @@ func (f *fixture) rankings(filter string, from, to int64) []click.Ranking {
 	return lists
 }
 
+// wantLineage compares what is said of a window, nil for nothing.
+func (f *fixture) wantLineage(start int64, want *click.Lineage) {
+	f.t.Helper()
+	got, ok, err := f.store.Lineage(f.t.Context(), start)
+	if err != nil || ok != (want != nil) || ok && !reflect.DeepEqual(got, *want) {
+		f.t.Fatalf("lineage of %d: %+v, %v, %v, want %+v", start, got, ok, err, want)
+	}
+}
+
 func (f *fixture) wantComplete(want int64, when string) {
 	f.t.Helper()
 	if got := f.complete(); got != want {
@@ -181,6 +192,7 @@ func testEmpty(t *testing.T, f *fixture) {
 		if got := f.rankings(click.FilterAll, math.MinInt64, math.MaxInt64); len(got) != 0 {
 			t.Errorf("%s: rankings %+v", when, got)
 		}
+		f.wantLineage(0, nil)
 		f.wantComplete(click.None, when)
 		f.apply(storage.Batch{})
 		f.store = f.reopen()
@@ -191,9 +203,15 @@ func testInvalid(t *testing.T, f *fixture) {
 	f.apply(storage.Batch{Results: []click.Result{result("a", 0, 1, 1)}})
 	other, crooked := result("a", 0, 1, 2), result("a", 1, 1, 2)
 	other.Size = 2 * size
+	wide, inside, open, nobody := lineage(0, 1), lineage(1, 1), lineage(0, 1), lineage(0, 1)
+	wide.Size, open.State, nobody.Reducer = 2*size, click.Provisional, 1
 	for name, b := range map[string]storage.Batch{
 		"a window of another size": {Results: []click.Result{other}},
 		"a start inside a window":  {Results: []click.Result{crooked}},
+		"a lineage of two windows": {Lineages: []click.Lineage{wide}},
+		"one of no window":         {Lineages: []click.Lineage{inside}},
+		"one of an open window":    {Lineages: []click.Lineage{open}},
+		"one of no reducer":        {Lineages: []click.Lineage{nobody}},
 		"a mark of no reducer":     {Marks: []storage.Mark{{Partitions: 1, Reducer: 1, Reducers: 1}}},
 		"a mark of no partition":   {Marks: []storage.Mark{{Partition: -1, Partitions: 1, Reducers: 1}}},
 	} {
@@ -203,6 +221,7 @@ func testInvalid(t *testing.T, f *fixture) {
 	}
 	one := result("a", 0, 1, 1)
 	f.wantCells(click.FilterAll, []storage.Cell{cellOf(&one)})
+	f.wantLineage(0, nil)
 }
 
 func testClosed(t *testing.T, f *fixture) {
@@ -214,6 +233,7 @@ func testClosed(t *testing.T, f *fixture) {
 	_, errs["count"] = f.store.Count(ctx, click.FilterAll, []byte("a"), 0, size)
 	errs["scan"] = f.store.Scan(ctx, click.FilterAll, 0, size, func(*storage.Cell) error { return nil })
 	_, errs["rankings"] = f.store.Rankings(ctx, click.FilterAll, 0, size)
+	_, _, errs["lineage"] = f.store.Lineage(ctx, 0)
 	_, errs["complete until"] = f.store.CompleteUntil(ctx)
 	_, _, _, errs["span"] = f.store.Span(ctx, click.FilterAll)
 	for call, err := range errs {

@@ -6,6 +6,6 @@
 // cannot read stops it. A crash or a second writer on the same partition only
 // repeats work, because the store keeps the greatest version whatever comes twice.
 //
-// One goroutine per partition, no locks; the goroutine is the caller's. Start
-// reading at [part.step].
+// storage/carry says how it goes on after a crash and what it does while the store is
+// away; here is what the rows are. Start reading at [Writer.Results].
 package writer

@@ -12,6 +12,7 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/stream"
 	"github.com/clickagg/clickagg/storage"
+	"github.com/clickagg/clickagg/storage/carry"
 )
 
 var topics = click.TopicsOf("test")
@@ -33,13 +34,14 @@ type world struct {
 	elected int32  // leaders that came anew
 	diary   []string
 	stop    context.CancelFunc
-	metrics *Metrics
-	views   []*View // what the writer last said of itself
-	closing func()  // called before it ends
+	metrics *carry.Metrics
+	views   []*carry.View // what the writer last said of itself
+	closing func()        // called before it ends
 	logger  *zap.Logger
 
 	applied map[string]click.Result
 	lists   map[int64]click.Ranking
+	traced  []click.Lineage
 	marks   []storage.Mark
 	rows    []int // of each Apply
 	// refuse, if set, says what Apply returns; it applies the batch when told to.
@@ -210,8 +212,9 @@ func (w *world) Apply(_ context.Context, b *storage.Batch) error {
 				w.lists[r.Start] = r
 			}
 		}
+		w.traced = append(w.traced, b.Lineages...)
 		w.marks = append(w.marks, b.Marks...)
-		w.rows = append(w.rows, len(b.Results)+len(b.Rankings)+len(b.Marks))
+		w.rows = append(w.rows, len(b.Results)+len(b.Rankings)+len(b.Lineages)+len(b.Marks))
 	}
 	if err != nil {
 		w.say("refuse")

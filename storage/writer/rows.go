@@ -22,7 +22,7 @@ type rows struct {
 	// at finds a row again by the hash of its key. Two keys with one hash only
 	// mean that a row is stored twice, which the store sorts out.
 	at    map[uint64]int
-	lists int // rows within the rankings
+	lists int // rows within the rankings and lineages
 }
 
 // reset forgets everything; what the rows point to may be reused now.
@@ -33,12 +33,15 @@ func (r *rows) reset(partition, partitions int32) {
 	clear(r.at)
 	clear(r.Batch.Results)
 	clear(r.Batch.Rankings)
-	r.Batch = storage.Batch{Results: r.Results[:0], Rankings: r.Rankings[:0], Marks: r.Marks[:0]}
+	clear(r.Batch.Lineages)
+	r.Batch = storage.Batch{Results: r.Results[:0], Rankings: r.Rankings[:0], Lineages: r.Lineages[:0], Marks: r.Marks[:0]}
 	r.partition, r.partitions, r.lists = partition, partitions, 0
 }
 
 // size is how many rows wait to be stored.
-func (r *rows) size() int { return len(r.Results) + len(r.Rankings) + len(r.Marks) + r.lists }
+func (r *rows) size() int {
+	return len(r.Results) + len(r.Rankings) + len(r.Lineages) + len(r.Marks) + r.lists
+}
 
 // result takes a record of the results topic: a count, or a mark. The ad stays a
 // view into the record.
@@ -67,8 +70,11 @@ func (r *rows) result(rec *click.Record) error {
 	return nil
 }
 
-// ranking takes a record of the rankings topic.
+// ranking takes a record of the rankings topic: a ranked list, or a lineage.
 func (r *rows) ranking(rec *click.Record) error {
+	if _, ok := rec.Headers.Get(click.HeaderLineage); ok {
+		return r.lineage(rec)
+	}
 	now, err := click.ParseRanking(rec.Value)
 	if err != nil {
 		return err
@@ -90,6 +96,18 @@ func (r *rows) ranking(rec *click.Record) error {
 		r.lists += len(now.Top) - len(old.Top)
 		*old = now
 	}
+	return nil
+}
+
+// lineage takes what a window is made of. There are so few of a window that all are
+// stored.
+func (r *rows) lineage(rec *click.Record) error {
+	now, err := click.ParseLineage(rec.Value)
+	if err != nil {
+		return err
+	}
+	r.Lineages = append(r.Lineages, now)
+	r.lists += len(now.Sources)
 	return nil
 }
 

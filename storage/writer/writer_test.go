@@ -334,6 +334,32 @@ func TestRankings(t *testing.T) {
 	}
 }
 
+// Lineages come with the rankings, and are told from them by a header alone.
+func TestLineages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.topic.Name = topics.Rankings
+	l := click.Lineage{Start: 60_000, Size: 60_000, State: click.Final, Version: 7, Reducers: 1, Shards: []int64{3}}
+	r := click.Ranking{Start: 60_000, Size: 60_000, Filter: click.FilterAll, State: click.Final, Version: 7}
+	header := click.Header{Key: click.HeaderLineage, Value: []byte("0/1")}
+	w.add(nil, r.AppendJSON(nil))
+	w.add(nil, l.AppendJSON(nil), header)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	w.stop = stop
+	if err := New(w, w, w.config(), clock{w}, w.metrics, zap.NewNop()).Rankings(ctx, mine); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.traced) != 1 || w.traced[0].Version != 7 || w.lists[60_000].Version != 7 {
+		t.Errorf("%+v, %+v", w.traced, w.lists)
+	}
+	w.add(nil, r.AppendJSON(nil), header)
+	err := New(w, w, w.config(), clock{w}, w.metrics, zap.NewNop()).Rankings(t.Context(), mine)
+	if !errors.Is(err, click.ErrWire) || !strings.Contains(err.Error(), "offset 2") {
+		t.Errorf("a ranking that says it is a lineage: %v", err)
+	}
+}
+
 // TestNothingIsLost reads random results in random batches into a store that is
 // often away, sometimes after it took the batch, with restarts, and compares the
 // store with the newest of everything that was said.
