@@ -66,6 +66,8 @@ type Cassandra struct {
 	TLS            TLS           `key:"tls" doc:"Encryption between clickagg and Cassandra."`
 	CountsTTL      time.Duration `key:"counts_ttl" doc:"How long counts are kept after they were written."`
 	RankingsTTL    time.Duration `key:"rankings_ttl" doc:"How long ranked lists are kept after they were written."`
+	LineageTTL     time.Duration `key:"lineage_ttl" doc:"How long is kept what the counts of a window are made of (the answers of query lineage)."`
+	RawTTL         time.Duration `key:"raw_ttl" doc:"How long the role raw keeps records after they were written; without hosts, after the broker received them."`
 	InFlight       int           `key:"in_flight" doc:"Most requests one process has under way; more is faster until the nodes are busy."`
 	Timeout        time.Duration `key:"timeout" doc:"After how long a request is given up and tried again."`
 }
@@ -110,7 +112,7 @@ type Fields struct {
 
 // Window configures the windows.
 type Window struct {
-	Size            time.Duration `key:"size" doc:"Length of a window; it must divide an hour. It cannot change in a data directory."`
+	Size            time.Duration `key:"size" doc:"Length of a window; it must divide an hour. It cannot change in an installation."`
 	AllowedLateness time.Duration `key:"allowed_lateness" doc:"How long after a window became final a late click still corrects it; later ones go to the late topic."`
 }
 
@@ -139,7 +141,7 @@ type Mapper struct {
 
 // Aggregator configures the aggregate role.
 type Aggregator struct {
-	Shards           int           `key:"shards" doc:"Number of shards that ads are hashed to; at least the cores of all aggregators together. It cannot change in a data directory."`
+	Shards           int           `key:"shards" doc:"Number of shards that ads are hashed to; at least the cores of all aggregators together. It cannot change in an installation."`
 	StandbyGroup     string        `key:"standby_group" doc:"Name of a second set of aggregators over the same shards, such as b; a process with another name here works beside the first set, and either may fail without a gap. Empty is the first set."`
 	Tick             time.Duration `key:"tick" doc:"How often provisional counts are sent on."`
 	Top              int           `key:"top" doc:"Length of the ranked list kept per window; the largest n that a ranked answer comes from at once."`
@@ -150,7 +152,7 @@ type Aggregator struct {
 
 // Reducer configures the reduce role.
 type Reducer struct {
-	Partitions int `key:"partitions" doc:"Partitions of the partials topic: how many reducers can work at once. It cannot change in a data directory."`
+	Partitions int `key:"partitions" doc:"Partitions of the partials topic: how many reducers can work at once. It cannot change in an installation."`
 }
 
 // API configures the HTTP API.
@@ -187,7 +189,7 @@ func Default() Config {
 		},
 		Cassandra: Cassandra{
 			Hosts: []string{}, Keyspace: "clickagg", Replication: []string{"datacenter1:3"}, Consistency: "local_quorum",
-			CountsTTL: 90 * day, RankingsTTL: 90 * day, InFlight: 128, Timeout: 10 * time.Second,
+			CountsTTL: 90 * day, RankingsTTL: 90 * day, LineageTTL: 90 * day, RawTTL: 30 * day, InFlight: 128, Timeout: 10 * time.Second,
 		},
 		Snapshots: Snapshots{S3: S3{Region: "us-east-1"}},
 		Embedded:  Embedded{Listen: "127.0.0.1:9092", SyncWrites: true},

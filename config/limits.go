@@ -105,6 +105,8 @@ func connectionLimits() map[string]limit {
 		"cassandra.allow_plaintext": unlimited("true or false"),
 		"cassandra.counts_ttl":      within(time.Hour, 7300*day),
 		"cassandra.rankings_ttl":    within(time.Hour, 7300*day),
+		"cassandra.lineage_ttl":     within(time.Hour, 7300*day),
+		"cassandra.raw_ttl":         within(time.Hour, 7300*day),
 		"cassandra.in_flight":       within(1, 10_000),
 		"cassandra.timeout":         within(100*time.Millisecond, 5*time.Minute),
 

@@ -134,6 +134,8 @@ func connectionTrials() map[string]trial {
 		"cassandra.tls.server_name": {good: []string{""}, bad: []string{"db"}},
 		"cassandra.counts_ttl":      {good: []string{"1h", "175200h"}, bad: []string{"59m", "175201h"}},
 		"cassandra.rankings_ttl":    {good: []string{"1h"}, bad: []string{"0s"}},
+		"cassandra.lineage_ttl":     {good: []string{"1h"}, bad: []string{"0s"}},
+		"cassandra.raw_ttl":         {good: []string{"1h"}, bad: []string{"0s"}},
 		"cassandra.in_flight":       {good: []string{"1", "10000"}, bad: []string{"0", "10001"}},
 		"cassandra.timeout":         {good: []string{"100ms", "5m"}, bad: []string{"99ms", "6m"}},
 		"snapshots.url":             {good: []string{"", "/srv/snapshots", "s3://bucket", "s3://bucket/a/b"}, bad: []string{"s3://", "gs://b/x", "a\x00", "s3:///x"}},

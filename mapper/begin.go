@@ -25,20 +25,11 @@ const unknown = -1
 // is the edge: an owner that is past it, and all it sent acknowledged, can end in
 // order, and only then may the next one judge by other rules.
 func (s *source) begin(ctx context.Context) error {
-	was, epoch, err := s.m.find(ctx, s.name)
-	if err != nil {
-		return err
-	}
 	if err := s.m.noteRules(ctx); err != nil {
 		return err
 	}
-	s.epoch, s.acked = epoch, was.state
-	s.own = position{
-		topic: s.name.ID, rules: s.m.rules,
-		// The clock does no more than keep terms apart when the position was lost.
-		term: max(was.term+1, s.m.clock.Now().UnixMilli()),
-	}
-	if err := s.commit(ctx, was.state); err != nil {
+	was, err := s.claim(ctx)
+	if err != nil {
 		return err
 	}
 	if err := s.m.noteBegun(ctx, s.name); err != nil {
@@ -60,6 +51,34 @@ func (s *source) begin(ctx context.Context) error {
 	}
 	s.edge = edge
 	return nil
+}
+
+// claim makes this process's term the newest in the source's position and returns
+// what the position was before. A commit of the owner before, on its way meanwhile, may
+// come out on top: the term would be lost, and the owner after this one might take
+// one that is no higher. So it looks again.
+func (s *source) claim(ctx context.Context) (was position, err error) {
+	for {
+		if was, s.epoch, err = s.m.find(ctx, s.name); err != nil {
+			return was, err
+		}
+		s.acked = was.state
+		s.own = position{
+			topic: s.name.ID, rules: s.m.rules,
+			// The clock does no more than keep terms apart when the position was lost.
+			term: max(was.term+1, s.m.clock.Now().UnixMilli()),
+		}
+		if err := s.commit(ctx, was.state); err != nil {
+			return was, err
+		}
+		at, ok, err := s.m.log.Committed(ctx, s.m.cfg.Group, s.name.Topic, s.name.Partition)
+		if err != nil || !ok {
+			return was, err
+		}
+		if now, err := decodePosition(at.Metadata); err != nil || now.term == s.own.term {
+			return was, err
+		}
+	}
 }
 
 // Check tells whether this mapper could go on where others have left the partitions.

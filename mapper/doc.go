@@ -6,5 +6,10 @@
 // shard's partition has acknowledged a section that ends there. A mapper that
 // is killed, doubled or woken as a zombie repeats sections; the shards drop them.
 //
+// A source has one owner after the other, in this process or another. Each has a term
+// above those before it, which shards know them by, and judges by the rules of the one
+// before, unless that one ended in order: begin.go says why that is exact. What time
+// it is the brokers say. The machine's clock only paces what may come at any pace.
+//
 // One source partition is one goroutine: [Mapper.Source] is its whole life. Start there.
 package mapper

@@ -16,6 +16,6 @@ func cassandraOptions(cfg config.Config) cassandra.Options {
 			Enabled: c.TLS.Enabled, CAFile: c.TLS.CAFile, CertFile: c.TLS.CertFile, KeyFile: c.TLS.KeyFile,
 			ServerName: c.TLS.ServerName,
 		},
-		CountsTTL: c.CountsTTL, RankingsTTL: c.RankingsTTL, InFlight: c.InFlight, Timeout: c.Timeout,
+		CountsTTL: c.CountsTTL, RankingsTTL: c.RankingsTTL, LineageTTL: c.LineageTTL, RawTTL: c.RawTTL, InFlight: c.InFlight, Timeout: c.Timeout,
 	}
 }

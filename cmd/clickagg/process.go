@@ -28,8 +28,10 @@ import (
 	"github.com/clickagg/clickagg/mapper"
 	"github.com/clickagg/clickagg/reducer"
 	"github.com/clickagg/clickagg/storage"
+	"github.com/clickagg/clickagg/storage/carry"
 	"github.com/clickagg/clickagg/storage/cassandra"
 	store "github.com/clickagg/clickagg/storage/embedded"
+	"github.com/clickagg/clickagg/storage/raw"
 	"github.com/clickagg/clickagg/storage/writer"
 )
 
@@ -42,18 +44,20 @@ type process struct {
 	reg    *prometheus.Registry
 	topics click.Topics
 
-	id     string // names this process in its groups
-	log    *kafka.Log
-	store  storage.Store // nil without a role that needs it
-	blobs  blob.Store    // likewise
-	facts  control.Facts
-	inputs inputs
-	board  *status.Board // what other processes say; nil when there are none
+	id       string // names this process in its groups
+	log      *kafka.Log
+	store    storage.Store    // nil without a role that needs it
+	rawStore storage.RawStore // likewise
+	blobs    blob.Store       // likewise
+	facts    control.Facts
+	inputs   inputs
+	board    *status.Board // what other processes say; nil when there are none
 
 	mapper     *mapper.Metrics
 	aggregator *aggregator.Metrics
 	reducer    *reducer.Metrics
-	writer     *writer.Metrics
+	writer     *carry.Metrics
+	raw        *carry.Metrics
 
 	running []*role
 	beside  []func(context.Context) error // what runs beside the roles
@@ -63,9 +67,9 @@ type process struct {
 func newProcess(ctx context.Context, cfg config.Config, roles []string, logger *zap.Logger) *process {
 	reg := ops.Registry()
 	return &process{
-		ctx: context.WithoutCancel(ctx), cfg: cfg, roles: roles, logger: logger, reg: reg, topics: click.TopicsOf(cfg.Kafka.TopicPrefix),
+		inputs: inputs{logger: logger}, ctx: context.WithoutCancel(ctx), cfg: cfg, roles: roles, logger: logger, reg: reg, topics: click.TopicsOf(cfg.Kafka.TopicPrefix),
 		mapper: mapper.NewMetrics(reg), aggregator: aggregator.NewMetrics(reg),
-		reducer: reducer.NewMetrics(reg), writer: writer.NewMetrics(reg),
+		reducer: reducer.NewMetrics(reg), writer: writer.NewMetrics(reg), raw: raw.NewMetrics(reg),
 	}
 }
 
@@ -92,14 +96,14 @@ func (p *process) open(ctx context.Context) error {
 	}
 	p.facts, err = control.Settle(ctx, p.log, p.topics.Control, control.Cluster{
 		Shards: int32(p.cfg.Aggregator.Shards), Reducers: int32(p.cfg.Reducer.Partitions), WindowMS: p.cfg.Window.Size.Milliseconds(),
-	})
+	}, p.topics.Shuffle)
 	if err != nil {
 		return err
 	}
 	if err := ops.Remember(p.cfg.DataDir, p.facts.Cluster.ID); err != nil {
 		return err
 	}
-	if p.has(roleWriter, roleAPI) {
+	if p.has(roleWriter, roleAPI, roleRaw) {
 		if err := p.openStore(ctx); err != nil {
 			return err
 		}
@@ -154,22 +158,60 @@ func (p *process) isInput(topic string) bool {
 	return slices.ContainsFunc(p.cfg.Input.Topics, func(pattern string) bool { return config.Matches(pattern, topic) })
 }
 
-func (p *process) openStore(ctx context.Context) (err error) {
+// openStore opens what the roles of this process store in or answer from.
+func (p *process) openStore(ctx context.Context) error {
 	if len(p.cfg.Cassandra.Hosts) > 0 {
 		o := cassandraOptions(p.cfg)
 		o.Owner, o.Logger = p.facts.Cluster.ID, p.logger
-		p.store, err = p.reach(ctx, o)
-	} else {
-		p.store, err = store.Open(filepath.Join(p.cfg.DataDir, "store"), store.Options{Logger: p.logger, Owner: p.facts.Cluster.ID})
+		s, err := p.reach(ctx, o)
+		if err != nil {
+			return err
+		}
+		p.store, p.rawStore = s, s.Raw()
+		p.closers = append(p.closers, s.Close)
+		return nil
 	}
-	if err == nil {
-		p.closers = append(p.closers, p.store.Close)
+	own := func(dir string) (*store.Store, error) {
+		s, err := store.Open(filepath.Join(p.cfg.DataDir, dir), store.Options{Logger: p.logger, Owner: p.facts.Cluster.ID})
+		if err == nil {
+			p.closers = append(p.closers, s.Close)
+		}
+		return s, err
 	}
-	return err
+	if p.has(roleWriter, roleAPI) {
+		s, err := own("store")
+		if err != nil {
+			return err
+		}
+		p.store = s
+	}
+	if p.has(roleRaw) {
+		s, err := own("raw")
+		if err != nil {
+			return err
+		}
+		p.rawStore = s.Raw()
+		p.beside = append(p.beside, func(ctx context.Context) error { return p.expire(ctx, s.Raw()) })
+	}
+	return nil
+}
+
+// expire deletes raw records that are old enough from the process's own store, as
+// Cassandra does by itself.
+func (p *process) expire(ctx context.Context, raw *store.Raw) error {
+	for {
+		err := raw.Expire(ctx, time.Now().Add(-p.cfg.Cassandra.RawTTL).UnixMilli())
+		if err != nil && ctx.Err() == nil {
+			p.logger.Warn("old raw records are not deleted; tried again in an hour", zap.Error(err))
+		}
+		if (stream.Wall{}).Sleep(ctx, time.Hour) != nil {
+			return nil
+		}
+	}
 }
 
 // reach opens the store of a cluster, and waits for one that is away.
-func (p *process) reach(ctx context.Context, o cassandra.Options) (storage.Store, error) {
+func (p *process) reach(ctx context.Context, o cassandra.Options) (*cassandra.Store, error) {
 	for wait := time.Second; ; wait = min(2*wait, 10*time.Second) {
 		s, err := cassandra.Open(ctx, o)
 		if err == nil {
@@ -219,7 +261,8 @@ func (p *process) close() error {
 // possible says why a process cannot run these roles with this configuration.
 func possible(cfg config.Config, roles []string) error {
 	lone := len(cfg.Kafka.Brokers) == 0
-	if lone && len(roles) < len(allRoles) {
+	some := slices.ContainsFunc(allRoles, func(r string) bool { return !slices.Contains(roles, r) })
+	if lone && some {
 		return fmt.Errorf("--role=%s: without kafka.brokers the broker is inside the one process, which then runs all roles: set kafka.brokers, or --role=all",
 			roles[0])
 	}

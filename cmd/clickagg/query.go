@@ -17,12 +17,12 @@ import (
 func queryCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "query",
-		Short:   "Ask how many clicks an ad got, or which ads got the most",
-		Example: "  clickagg query count ad000001 --last 5m\n  clickagg query top -n 10 --last 5m",
+		Short:   "Ask how many clicks an ad got, which ads got the most, or what a minute's counts are made of",
+		Example: "  clickagg query count ad000001 --last 5m\n  clickagg query top -n 10 --last 5m\n  clickagg query lineage --minute 2019-11-24T00:00:00Z",
 		Args:    noArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(countCommand(), topCommand())
+	c.AddCommand(countCommand(), topCommand(), lineageCommand())
 	return c
 }
 
@@ -74,6 +74,24 @@ func topCommand() *cobra.Command {
 	rangeFlags(c, &o.Range)
 	c.Flags().IntVarP(&o.N, "number", "n", 10, "how many ads, 1 to 1000")
 	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table, json or csv")
+	addKeys(c, "api")
+	return c
+}
+
+func lineageCommand() *cobra.Command {
+	var o query.LineageOptions
+	c := &cobra.Command{
+		Use:     "lineage",
+		Short:   "What the counts of a final minute are made of: log positions and accounts",
+		Example: "  clickagg query lineage --minute 2019-11-24T00:00:00Z",
+		Args:    noArgs,
+		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
+			o.Width = query.Width(c.OutOrStdout())
+			return query.Lineage(c.Context(), to, o, c.OutOrStdout())
+		}),
+	}
+	c.Flags().StringVar(&o.Minute, "minute", "", "a moment in it: RFC 3339, Unix seconds or ms, or relative like -5m")
+	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table or json")
 	addKeys(c, "api")
 	return c
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/clickagg/clickagg/mapper/rule"
 	"github.com/clickagg/clickagg/reducer"
 	"github.com/clickagg/clickagg/reducer/merge"
+	"github.com/clickagg/clickagg/storage/raw"
 	"github.com/clickagg/clickagg/storage/writer"
 )
 
@@ -30,6 +31,7 @@ import (
 //	clicks ─▶ mapper ─▶ shuffle ─▶ aggregator ─▶ partials ─▶ reducer ─▶ results ──▶ writer ─▶ store ◀─ api
 //	          a source              a shard                  a partition └▶ rankings ─▶ writer ──▲
 //	          per partition         per partition
+//	clicks ─▶ raw ─▶ raw store
 //
 // Each part is one goroutine over one partition; parts meet in topics and in the
 // store. Processes of one role share its partitions out among themselves. The
@@ -40,25 +42,33 @@ const (
 	roleReducer    = status.RoleReducer
 	roleWriter     = status.RoleWriter
 	roleAPI        = "api"
+	roleRaw        = status.RoleRaw
 )
 
-// allRoles are what --role=all runs, in the order of the pipeline.
-var allRoles = []string{roleMapper, roleAggregator, roleReducer, roleWriter, roleAPI}
+// allRoles are what --role=all runs, in the order of the pipeline: what it takes
+// to count. Every role is those and the one that only keeps.
+var (
+	allRoles  = []string{roleMapper, roleAggregator, roleReducer, roleWriter, roleAPI}
+	everyRole = append(slices.Clone(allRoles), roleRaw)
+)
 
 func parseRoles(text string) ([]string, error) {
-	if text == "all" {
-		return allRoles, nil
-	}
 	var roles []string
 	for name := range strings.SplitSeq(text, ",") {
 		name = strings.TrimSpace(name)
-		switch {
-		case !slices.Contains(allRoles, name):
-			return nil, fmt.Errorf("--role %q: the roles are all, %s, or some of them with commas between", name, strings.Join(allRoles, ", "))
-		case slices.Contains(roles, name):
-			return nil, fmt.Errorf("--role %q: %s is named twice", text, name)
+		named := []string{name}
+		if name == "all" {
+			named = allRoles
 		}
-		roles = append(roles, name)
+		for _, r := range named {
+			switch {
+			case !slices.Contains(everyRole, r):
+				return nil, fmt.Errorf("--role %q: the roles are all, %s, or some of them with commas between", r, strings.Join(everyRole, ", "))
+			case slices.Contains(roles, r):
+				return nil, fmt.Errorf("--role %q: %s is named twice", text, r)
+			}
+			roles = append(roles, r)
+		}
 	}
 	return roles, nil
 }
@@ -68,7 +78,7 @@ func (p *process) run(ctx context.Context) error {
 	for _, r := range [...]struct {
 		name  string
 		build func() *role
-	}{{roleMapper, p.mapRole}, {roleAggregator, p.aggregateRole}, {roleReducer, p.reduceRole}, {roleWriter, p.writeRole}} {
+	}{{roleMapper, p.mapRole}, {roleAggregator, p.aggregateRole}, {roleReducer, p.reduceRole}, {roleWriter, p.writeRole}, {roleRaw, p.rawRole}} {
 		if p.has(r.name) {
 			p.running = append(p.running, r.build())
 		}
@@ -117,6 +127,11 @@ func (p *process) listen() error {
 	p.beside = append(p.beside, func(ctx context.Context) error { return ops.Notify(ctx, health, p.logger) })
 	if p.board != nil {
 		p.beside = append(p.beside, func(ctx context.Context) error { return status.Follow(ctx, p.log, p.topics.Status, p.board) })
+		if !p.has(roleMapper, roleRaw) { // which look for new inputs themselves
+			p.beside = append(p.beside, func(ctx context.Context) error {
+				return p.inputs.watch(ctx, p.log, p.cfg, func(int32) {})
+			})
+		}
 	}
 	if p.cluster() && len(p.running) > 0 {
 		p.beside = append(p.beside, func(ctx context.Context) error {
@@ -127,9 +142,27 @@ func (p *process) listen() error {
 }
 
 func (p *process) mapRole() *role {
+	m := mapper.New(p.log, p.mapperConfig(), int32(len(p.inputs.partitions())), stream.Wall{}, p.mapper, p.logger)
+	p.beside = append(p.beside,
+		func(ctx context.Context) error { return p.inputs.watch(ctx, p.log, p.cfg, m.SetSources) },
+		func(ctx context.Context) error { return m.Watch(ctx, p.inputs.partitions) })
+	return &role{
+		name: roleMapper, group: p.group(roleMapper), partitions: p.inputs.partitions, working: func() int { return len(p.mapper.Sources()) },
+		check: func(ctx context.Context) error { return m.Check(ctx, p.inputs.partitions()) },
+		work: func(ctx context.Context, part stream.Partition) error {
+			t, err := p.log.Topic(ctx, part.Topic)
+			if err != nil {
+				return err
+			}
+			return m.Source(ctx, t, part.Number)
+		},
+	}
+}
+
+func (p *process) mapperConfig() mapper.Config {
 	c := p.cfg
 	unit, _ := rule.ParseTimeUnit(c.Input.TimeUnit) // the config room refuses any other
-	m := mapper.New(p.log, mapper.Config{
+	return mapper.Config{
 		Group: p.group(roleMapper), Topics: p.topics, Trusted: p.trusted, Rules: c.Judging(),
 		Rule: rule.Config{
 			Size: c.Window.Size.Milliseconds(), Lateness: c.Window.AllowedLateness.Milliseconds(), Delay: c.Watermark.Delay.Milliseconds(),
@@ -144,20 +177,6 @@ func (p *process) mapRole() *role {
 		},
 		CommitInterval: c.Mapper.CommitInterval, Heartbeat: c.Mapper.Heartbeat, SkewMargin: c.Watermark.SkewMargin,
 		MaxLead: c.Mapper.MaxLead, Rejected: topology.RejectedPartitions, Late: topology.RejectedPartitions,
-	}, int32(len(p.inputs.partitions())), stream.Wall{}, p.mapper, p.logger)
-	p.beside = append(p.beside,
-		func(ctx context.Context) error { return p.inputs.watch(ctx, p.log, p.cfg, p.logger, m.SetSources) },
-		func(ctx context.Context) error { return m.Watch(ctx, p.inputs.partitions) })
-	return &role{
-		name: roleMapper, group: p.group(roleMapper), partitions: p.inputs.partitions, working: func() int { return len(p.mapper.Sources()) },
-		check: func(ctx context.Context) error { return m.Check(ctx, p.inputs.partitions()) },
-		work: func(ctx context.Context, part stream.Partition) error {
-			t, err := p.log.Topic(ctx, part.Topic)
-			if err != nil {
-				return err
-			}
-			return m.Source(ctx, t, part.Number)
-		},
 	}
 }
 
@@ -203,6 +222,19 @@ func (p *process) writeRole() *role {
 			}
 			return w.Rankings(ctx, part.Number)
 		},
+	}
+}
+
+func (p *process) rawRole() *role {
+	k := raw.New(p.log, p.rawStore, raw.Config{Group: p.group(roleRaw), CommitInterval: time.Second}, stream.Wall{}, p.raw, p.logger)
+	if !p.has(roleMapper) { // which looks for new inputs itself
+		p.beside = append(p.beside, func(ctx context.Context) error {
+			return p.inputs.watch(ctx, p.log, p.cfg, func(int32) {})
+		})
+	}
+	return &role{
+		name: roleRaw, group: p.group(roleRaw), partitions: p.inputs.partitions, working: func() int { return len(p.raw.Partitions()) },
+		work: func(ctx context.Context, part stream.Partition) error { return k.Source(ctx, part.Topic, part.Number) },
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/clickagg/clickagg/internal/topology"
 	"github.com/clickagg/clickagg/mapper"
 	"github.com/clickagg/clickagg/reducer/merge"
+	"github.com/clickagg/clickagg/storage/cassandra"
 )
 
 func runCommand() *cobra.Command {
@@ -34,7 +35,7 @@ func runCommand() *cobra.Command {
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runRoles(c, role) },
 	}
-	c.Flags().StringVar(&role, "role", "all", "roles of this process: all, or some of "+strings.Join(allRoles, ", ")+" with commas between")
+	c.Flags().StringVar(&role, "role", "all", "roles of this process: all, or some of "+strings.Join(everyRole, ", ")+" with commas between; raw is not among all")
 	addKeys(c)
 	return c
 }
@@ -82,7 +83,12 @@ func run(ctx context.Context, cfg config.Config, roles []string) error {
 	ops.TuneMemory()
 	p := newProcess(ctx, cfg, roles, logger)
 	if err := p.open(ctx); err != nil {
-		return statusOf(errors.Join(err, p.close()))
+		err = errors.Join(err, p.close())
+		if ctx.Err() != nil { // told to stop while it waited for a server
+			logger.Info("stopped before it began", zap.Error(err))
+			return nil
+		}
+		return statusOf(err)
 	}
 	defer deadline(ctx, cfg.Shutdown.Timeout, logger)()
 	err = p.run(ctx)
@@ -111,10 +117,10 @@ func statusOf(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, mapper.ErrLoss), errors.Is(err, stage.ErrLoss), errors.Is(err, broker.ErrDamaged), errors.Is(err, ops.ErrForeign),
+	case errors.Is(err, mapper.ErrLoss), errors.Is(err, stage.ErrLoss), errors.Is(err, broker.ErrDamaged), errors.Is(err, ops.ErrForeign), errors.Is(err, control.ErrLost),
 		errors.As(err, new(window.Gap)), errors.As(err, new(*merge.Gap)):
 		return &exit{status: 4, err: err}
-	case errors.Is(err, stream.ErrReplaced), errors.Is(err, control.ErrMismatch), errors.Is(err, control.ErrRules), errors.Is(err, topology.ErrUnfit):
+	case errors.Is(err, cassandra.ErrUnfit), errors.Is(err, stream.ErrReplaced), errors.Is(err, stream.ErrCreateTime), errors.Is(err, control.ErrMismatch), errors.Is(err, control.ErrRules), errors.Is(err, topology.ErrUnfit):
 		return &exit{status: 2, err: err}
 	}
 	return &exit{status: 3, err: err}

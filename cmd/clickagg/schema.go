@@ -55,7 +55,7 @@ func schemaApplyCommand() *cobra.Command {
 				fmt.Fprintln(out, "will", s)
 			}
 			if !yes {
-				if err := confirm(out); err != nil {
+				if err := confirm(out, "schema apply"); err != nil {
 					return err
 				}
 			}
@@ -72,9 +72,9 @@ func schemaApplyCommand() *cobra.Command {
 }
 
 // confirm asks whether to go on. Where nobody can be asked, nobody has agreed.
-func confirm(out io.Writer) error {
+func confirm(out io.Writer, command string) error {
 	if !isTerminal(os.Stdin) {
-		return usage(errors.New("schema apply: nobody is there to ask; say --yes to do it"))
+		return usage(errors.New(command + ": nobody is there to ask; say --yes to do it"))
 	}
 	fmt.Fprint(out, "Go on? [y/N] ")
 	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')

@@ -84,7 +84,8 @@ func (p *process) results() []stream.Partition {
 
 // inputs are the partitions clicks are read from, as last looked up.
 type inputs struct {
-	now atomic.Pointer[[]stream.Partition]
+	now    atomic.Pointer[[]stream.Partition]
+	logger *zap.Logger
 }
 
 func (in *inputs) partitions() []stream.Partition {
@@ -103,6 +104,9 @@ func (in *inputs) refresh(ctx context.Context, log *kafka.Log, cfg config.Config
 	}
 	var found []stream.Partition
 	for _, name := range topology.Inputs(cfg, names) {
+		if in.unfit(ctx, log, cfg, name) {
+			continue
+		}
 		t, err := log.Topic(ctx, name)
 		if err != nil {
 			return fmt.Errorf("input.topics: %w", err)
@@ -118,8 +122,26 @@ func (in *inputs) refresh(ctx context.Context, log *kafka.Log, cfg config.Config
 	return nil
 }
 
+// unfit tells whether a topic that was made while this process runs is not such that
+// its clicks would be counted exactly, and says why. Those that were there at the
+// start have been checked.
+func (in *inputs) unfit(ctx context.Context, log *kafka.Log, cfg config.Config, name string) bool {
+	known := in.partitions()
+	if known == nil || slices.ContainsFunc(known, func(p stream.Partition) bool { return p.Topic == name }) {
+		return false
+	}
+	found, err := findings(ctx, log, cfg)
+	if err == nil {
+		err = topology.Verdict(slices.DeleteFunc(found, func(f topology.Finding) bool { return f.Topic != name }))
+	}
+	if err != nil && ctx.Err() == nil {
+		in.logger.Warn("a new input topic is not read", zap.String("topic", name), zap.Error(err))
+	}
+	return err != nil
+}
+
 // watch looks again every now and then, and tells found how many there are.
-func (in *inputs) watch(ctx context.Context, log *kafka.Log, cfg config.Config, logger *zap.Logger, found func(n int32)) error {
+func (in *inputs) watch(ctx context.Context, log *kafka.Log, cfg config.Config, found func(n int32)) error {
 	tick := time.NewTicker(cfg.Input.Refresh)
 	defer tick.Stop()
 	for {
@@ -131,12 +153,12 @@ func (in *inputs) watch(ctx context.Context, log *kafka.Log, cfg config.Config, 
 		before := len(in.partitions())
 		if err := in.refresh(ctx, log, cfg); err != nil {
 			if ctx.Err() == nil {
-				logger.Warn("cannot look for new input topics; what is known goes on", zap.Error(err))
+				in.logger.Warn("cannot look for new input topics; what is known goes on", zap.Error(err))
 			}
 			continue
 		}
 		if n := len(in.partitions()); n != before {
-			logger.Info("input partitions", zap.Int("before", before), zap.Int("now", n))
+			in.logger.Info("input partitions", zap.Int("before", before), zap.Int("now", n))
 			found(int32(n))
 		}
 	}

@@ -44,7 +44,7 @@ func topicsSubcommand(name, short, long string, do func(context.Context, *kafka.
 	var output string
 	c := &cobra.Command{
 		Use: name, Short: short, Long: long, Args: noArgs,
-		Example: "  clickagg topics " + name + " --config clickagg.yaml\n  clickagg topics " + name + " -o json",
+		Example: "  clickagg topics " + name + " --config clickagg.yaml\n  clickagg topics " + name + " --config clickagg.yaml -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output != "table" && output != "json" {
 				return usage(fmt.Errorf("topics %s: --output %q is not table or json", name, output))

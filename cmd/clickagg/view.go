@@ -15,7 +15,8 @@ func (p *process) entries() []status.Entry {
 	out := status.Mapper(p.mapper)
 	out = append(out, status.Aggregator(p.aggregator, p.topics, p.cfg.Aggregator.StandbyGroup)...)
 	out = append(out, status.Reducer(p.reducer, p.topics)...)
-	out = append(out, status.Writer(p.writer)...)
+	out = append(out, status.Stored(roleWriter, p.writer)...)
+	out = append(out, status.Stored(roleRaw, p.raw)...)
 	now := time.Now()
 	for i := range out {
 		out[i].Said = now
@@ -30,7 +31,7 @@ func (p *process) status() api.Status {
 		entries = append(p.board.Entries(), entries...)
 	}
 	st := status.Merge(time.Now(), entries, status.Installation{Parts: map[string][]stream.Partition{
-		status.RoleMapper: p.inputs.partitions(), status.RoleAggregator: p.shuffle(), status.RoleReducer: p.partials(), status.RoleWriter: p.results(),
+		status.RoleMapper: p.inputs.partitions(), status.RoleRaw: p.inputs.partitions(), status.RoleAggregator: p.shuffle(), status.RoleReducer: p.partials(), status.RoleWriter: p.results(),
 	}})
 	if until, err := p.store.CompleteUntil(p.ctx); err == nil && until != click.None {
 		t := time.UnixMilli(until).UTC()

@@ -106,6 +106,16 @@ func (r *Reader) Stored(ctx context.Context, filter string) (from, to int64, ok 
 	return first, last + r.window, ok, nil
 }
 
+// Lineage returns what the counts of the window that a moment, Unix ms, lies in are
+// made of, and the window's start; false when that is not stored.
+func (r *Reader) Lineage(ctx context.Context, at int64) (l click.Lineage, start int64, ok bool, err error) {
+	start = floor(at, r.window)
+	if l, ok, err = r.store.Lineage(ctx, start); err != nil {
+		return click.Lineage{}, start, false, fmt.Errorf("read lineage: %w", err)
+	}
+	return l, start, ok, nil
+}
+
 func sum(cells []storage.Cell) (clicks, revision int64) {
 	for i := range cells {
 		clicks += cells[i].Count

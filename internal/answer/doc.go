@@ -1,5 +1,5 @@
 // Package answer turns what a store holds into answers: how many clicks an ad
-// got in a range of windows, and which ads got the most.
+// got in a range of windows, which ads got the most, and what a window is made of.
 //
 // It promises exact answers. A ranked answer comes from the stored lists only
 // when a bound on what no list shows proves it, and from a full scan otherwise;

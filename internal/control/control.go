@@ -116,15 +116,23 @@ func (f *Facts) take(r *click.Record) error {
 	return nil
 }
 
+// ErrLost: the facts of an installation that has counted clicks are gone.
+var ErrLost = errors.New("the installation's facts are lost")
+
 // Settle returns the installation's facts. On the first start it writes them
 // from want, with a random identity and secret unless want has them. It returns
-// ErrMismatch when the configured numbers are not those the installation has.
-func Settle(ctx context.Context, log stream.Log, topic string, want Cluster) (Facts, error) {
+// ErrMismatch when the configured numbers are not those the installation has. On the
+// first start the counted topic, which only this installation writes, must be empty:
+// else it returns ErrLost, since another secret would send an ad's clicks to two shards.
+func Settle(ctx context.Context, log stream.Log, topic string, want Cluster, counted string) (Facts, error) {
 	facts, err := Load(ctx, log, topic)
 	if err != nil {
 		return facts, err
 	}
 	if facts.Cluster == nil {
+		if err := empty(ctx, log, counted); err != nil {
+			return facts, err
+		}
 		if err := propose(ctx, log, topic, want); err != nil {
 			return facts, err
 		}
@@ -151,6 +159,25 @@ func Settle(ctx context.Context, log stream.Log, topic string, want Cluster) (Fa
 		}
 	}
 	return facts, nil
+}
+
+// empty returns an error unless nothing was ever written to a topic.
+func empty(ctx context.Context, log stream.Log, topic string) error {
+	t, err := log.Topic(ctx, topic)
+	if err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	for p := range t.Partitions {
+		_, end, err := log.Bounds(ctx, topic, p)
+		if err != nil {
+			return fmt.Errorf("control: bounds: %w", err)
+		}
+		if end > 0 {
+			return fmt.Errorf("control: %w: the control topic is empty, but %s/%d is not, so clicks were counted here: "+
+				"restore the control topic, or start anew with another kafka.topic_prefix or data_dir and load the clicks again", ErrLost, topic, p)
+		}
+	}
+	return nil
 }
 
 func propose(ctx context.Context, log stream.Log, topic string, c Cluster) error {

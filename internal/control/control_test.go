@@ -10,11 +10,15 @@ import (
 	"github.com/clickagg/clickagg/internal/stream/memory"
 )
 
-const topic = "clickagg.control"
+const (
+	topic   = "clickagg.control"
+	shuffle = "clickagg.shuffle"
+)
 
 func newLog() *memory.Log {
 	l := new(memory.Log)
 	l.Create(topic, 1)
+	l.Create(shuffle, 2)
 	return l
 }
 
@@ -24,7 +28,7 @@ func TestSettle(t *testing.T) {
 	want := Cluster{Shards: 4, Reducers: 2, WindowMS: 60_000}
 
 	// Case: the first start makes an identity and a secret.
-	first, err := Settle(ctx, log, topic, want)
+	first, err := Settle(ctx, log, topic, want, shuffle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +36,7 @@ func TestSettle(t *testing.T) {
 		t.Fatalf("facts of the first start: %+v", c)
 	}
 	// Case: every later start finds the same.
-	second, err := Settle(ctx, log, topic, want)
+	second, err := Settle(ctx, log, topic, want, shuffle)
 	if err != nil || *second.Cluster != *first.Cluster {
 		t.Fatalf("second start: %+v, %v", second.Cluster, err)
 	}
@@ -47,10 +51,23 @@ func TestSettle(t *testing.T) {
 	} {
 		other := want
 		c.change(&other)
-		_, err := Settle(ctx, log, topic, other)
+		_, err := Settle(ctx, log, topic, other, shuffle)
 		if !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), c.key) {
 			t.Errorf("%s: %v", c.key, err)
 		}
+	}
+}
+
+// An installation that has counted is not given another secret.
+func TestFactsLost(t *testing.T) {
+	t.Parallel()
+	log, ctx := newLog(), t.Context()
+	if err := log.Append(ctx, shuffle, []stream.Message{{Partition: 1, Value: []byte("x")}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Settle(ctx, log, topic, Cluster{Shards: 2, Reducers: 1, WindowMS: 1}, shuffle)
+	if !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "restore the control topic") || len(log.Records(topic, 0)) != 0 {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -63,7 +80,7 @@ func TestFirstRecordCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f, err := Settle(ctx, log, topic, Cluster{Shards: 1, Reducers: 1, WindowMS: 1})
+	f, err := Settle(ctx, log, topic, Cluster{Shards: 1, Reducers: 1, WindowMS: 1}, shuffle)
 	if err != nil || f.Cluster.ID != "one" {
 		t.Fatalf("%+v, %v", f.Cluster, err)
 	}

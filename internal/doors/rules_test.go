@@ -8,7 +8,7 @@ const module = "github.com/clickagg/clickagg/"
 
 // stages never import each other, nor anything below each other: they meet in
 // the log and in the store. Only one pure room may lean on another.
-var stages = []string{"mapper", "aggregator", "reducer", "storage/writer"}
+var stages = []string{"mapper", "aggregator", "reducer", "storage/raw", "storage/writer"}
 
 // pureRooms compute and nothing else: the same input gives the same bytes.
 var pureRooms = []string{"internal/assign", "internal/click", "mapper/rule", "aggregator/window", "reducer/merge"}

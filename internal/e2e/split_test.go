@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,12 +41,49 @@ func TestSplitRoles(t *testing.T) {
 	report, truth := c.send(ctx, o, 0)
 	c.complete(ctx, report.Watermark)
 	c.isTruth(ctx, truth)
+	c.isTraced(ctx, truth, 4, 4)
 
 	s := running(ctx, t, "--input.partitions", "4")
 	if stderr, status := s.generate(o.Events, o.Seed); status != 0 {
 		t.Fatalf("generate: %s", stderr)
 	}
 	same(t, "the cluster's export", c.must("export", "counts"), s.export())
+}
+
+// isTraced tells whether the lineage of every minute names every shard and source,
+// and whether their accounts add up.
+func (c *cluster) isTraced(ctx context.Context, truth *gen.Truth, shards, sources int) {
+	c.t.Helper()
+	minutes := truth.Counts.Minutes()
+	for i, start := range minutes {
+		minute := time.UnixMilli(start).UTC().Format(time.RFC3339)
+		c.eventually(ctx, "lineage of "+minute, func() error {
+			l, err := c.client.Lineage(ctx, minute)
+			if err != nil {
+				return err
+			}
+			var settled int64
+			for _, o := range l.Sources {
+				settled += o.Settled
+				if o.Settled > o.Heard || !o.Holds {
+					c.t.Fatalf("%s: %+v", minute, o)
+				}
+			}
+			if l.StartTime.UnixMilli() != start || len(l.Shards) != shards || len(l.Sources) != sources || !l.Holds || settled == 0 && i > len(minutes)/2 {
+				c.t.Fatalf("%s: %+v", minute, l)
+			}
+			for _, s := range l.Shards {
+				if s.Position == 0 {
+					c.t.Fatalf("%s: shard %d: nothing of it is in", minute, s.Shard)
+				}
+			}
+			return nil
+		})
+	}
+	last := time.UnixMilli(minutes[len(minutes)-1]).UTC().Format(time.RFC3339)
+	if text := c.must("query", "lineage", "--minute", last); !strings.Contains(text, "✓ "+c.input()+"/0: received ") {
+		c.t.Fatal(text)
+	}
 }
 
 func (s *server) generate(events int, seed uint64) (stderr string, status int) {

@@ -40,7 +40,7 @@ func Remember(dir, installation string) error {
 	}
 	if known != installation {
 		return fmt.Errorf("%w: %s worked for installation %s, but kafka.brokers and kafka.topic_prefix lead to %s; "+
-			"set them back, or begin with a new data_dir", ErrForeign, dir, known, installation)
+			"set them back; after moving this machine to another installation on purpose, begin with a new data_dir", ErrForeign, dir, known, installation)
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/mapper"
 	"github.com/clickagg/clickagg/reducer"
-	"github.com/clickagg/clickagg/storage/writer"
+	"github.com/clickagg/clickagg/storage/carry"
 )
 
 // Names of the roles.
@@ -19,6 +19,7 @@ const (
 	RoleAggregator = "aggregator"
 	RoleReducer    = "reducer"
 	RoleWriter     = "writer"
+	RoleRaw        = "raw"
 )
 
 // Entry is what one part says of itself: one partition of one role.
@@ -133,14 +134,14 @@ func Reducer(m *reducer.Metrics, topics click.Topics) (out []Entry) {
 	return out
 }
 
-// Writer collects what the writers of this process say.
-func Writer(m *writer.Metrics) (out []Entry) {
+// Stored collects what the parts of a role that stores what it reads say.
+func Stored(role string, m *carry.Metrics) (out []Entry) {
 	for _, v := range m.Partitions() {
 		p := api.Partition{Topic: v.Topic, Partition: v.Partition, Next: v.Next, End: v.End, Lag: v.End - v.Next}
 		if v.Fault != nil {
 			p.State, p.HoldsBack = "store away", v.Fault.Error()
 		}
-		out = append(out, Entry{Role: RoleWriter, Partition: p})
+		out = append(out, Entry{Role: role, Partition: p})
 	}
 	return out
 }

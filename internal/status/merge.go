@@ -19,7 +19,7 @@ type Installation struct {
 	Parts map[string][]stream.Partition // of each role, in the order of the pipeline's topics
 }
 
-// order is the roles as the pipeline has them.
+// order is the roles that it takes to count, as the pipeline has them.
 var order = []string{RoleMapper, RoleAggregator, RoleReducer, RoleWriter}
 
 // Merge draws up the status at a moment from what the parts said. Of two entries
@@ -37,6 +37,10 @@ func Merge(now time.Time, entries []Entry, in Installation) api.Status {
 		st.Roles = append(st.Roles, role(name, now, newest, in.Parts[name]))
 	}
 	st.HoldsBack = heldBack(st.Roles)
+	// Raw records may be kept or not, and no window waits for them.
+	if r := role(RoleRaw, now, newest, nil); len(r.Partitions) > 0 {
+		st.Roles = append(st.Roles, role(RoleRaw, now, newest, in.Parts[RoleRaw]))
+	}
 	account(&st, newest)
 	return st
 }

@@ -182,3 +182,50 @@ func TestPublishAndFollow(t *testing.T) {
 		}
 	})
 }
+
+// TestFollowWaitsForItsTopic: one that was deleted ends no process.
+func TestFollowWaitsForItsTopic(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := new(memory.Log)
+		ctx, cancel := context.WithCancel(t.Context())
+		board := NewBoard()
+		done := make(chan error, 1)
+		go func() { done <- Follow(ctx, log, "status", board) }()
+		time.Sleep(time.Minute)
+		log.Create("status", 1)
+		time.Sleep(2 * readWait)
+		if err := log.Append(t.Context(), "status", []stream.Message{{Value: []byte(`{"role":"writer"}`)}}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := board.Entries(); len(got) != 1 {
+			t.Errorf("%+v", got)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Raw records are kept or not: a role that nobody runs is not missed, one that is
+// silent is shown, and no window waits for it.
+func TestRawHoldsNothingBack(t *testing.T) {
+	t.Parallel()
+	in := Installation{Parts: map[string][]stream.Partition{RoleRaw: {{Topic: "clicks", Number: 3}, {Topic: "clicks", Number: 4}}}}
+	entries := []Entry{shard(0, "", 1, 8, 5)}
+	if st := Merge(now, entries, in); len(st.Roles) != len(order) {
+		t.Errorf("%+v", st.Roles)
+	}
+	before := Merge(now, entries, in).HoldsBack
+	entries = append(entries, Entry{Role: RoleRaw, Partition: api.Partition{Topic: "clicks", Partition: 3}, Said: now.Add(-time.Hour)})
+	st := Merge(now, entries, in)
+	raw := st.Roles[len(st.Roles)-1]
+	if raw.Name != RoleRaw || len(raw.Partitions) != 2 || raw.Partitions[0].State != "silent for 1h0m0s" || raw.Partitions[1].Next != -1 {
+		t.Errorf("%+v", raw)
+	}
+	if st.HoldsBack != before {
+		t.Errorf("held back by %q", st.HoldsBack)
+	}
+}

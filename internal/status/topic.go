@@ -81,11 +81,19 @@ func (b *Board) put(e Entry) {
 
 // Follow puts on the board what is said in the status topic from now on, until
 // ctx ends: within a second every part has said all it knows. What was written by
-// another release and cannot be read is passed over.
+// another release and cannot be read is passed over. A topic that is gone, or was
+// cut, is waited for: whoever answers questions goes on answering.
 func Follow(ctx context.Context, log stream.Log, topic string, b *Board) error {
 	for ctx.Err() == nil {
 		err := b.follow(ctx, log, topic)
-		if err != nil && ctx.Err() == nil && !errors.Is(err, stream.ErrOutOfRange) {
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case errors.Is(err, stream.ErrNoTopic), errors.Is(err, stream.ErrOutOfRange):
+			// Nothing that counts was in it, and it may be made again meanwhile.
+			if (stream.Wall{}).Sleep(ctx, readWait) != nil {
+				return nil
+			}
+		default:
 			return fmt.Errorf("status: %w", err)
 		}
 	}
@@ -109,7 +117,7 @@ func (b *Board) follow(ctx context.Context, log stream.Log, topic string) error 
 		}
 		for i := range batch.Records {
 			r := &batch.Records[i]
-			e := Entry{Said: time.UnixMilli(r.Append)}
+			e := Entry{Said: time.Now()} // when it was heard: the brokers' clock may be another
 			if json.Unmarshal(r.Value, &e) == nil {
 				b.put(e)
 			}

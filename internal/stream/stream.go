@@ -72,8 +72,9 @@ type Batch struct {
 	// Epoch is of the leader that wrote the record before Next, or NoEpoch. With it a
 	// reader opened at Next later notices that the log was cut and written anew.
 	Epoch int32
-	// End is the first offset a reader cannot see yet (the last stable offset)
-	// as the broker knew it when it answered.
+	// End is the offset after the last record that was acknowledged, as the broker
+	// knew it when it answered. Behind an open transaction a reader cannot get to it:
+	// what others appended meanwhile is there, and not to be read yet.
 	End int64
 	// Asked is when the request was sent that this batch answers, by this
 	// process's clock. With Next == End, every record appended before Asked has
@@ -137,7 +138,9 @@ type Log interface {
 	// Committed returns a group's position in a partition, and whether it has one.
 	Committed(ctx context.Context, group, topic string, partition int32) (Position, bool, error)
 	// Commit remembers a group's position, durably when it returns nil. A process
-	// that is a member of the group gets ErrNotOwner for a partition that is not its own.
+	// that is a member of the group gets ErrNotOwner for a partition that is not its
+	// own, and for one that was another's since this process last committed there: it
+	// begins anew at the group's position.
 	Commit(ctx context.Context, group, topic string, partition int32, p Position) error
 	// Close ends all work and frees what the log holds.
 	Close() error

@@ -274,7 +274,9 @@ func (p *produced) parse(answer []byte) error {
 			d.i64() // log start
 			if !d.bad {
 				p.codes[partition] = code
-				p.append = max(p.append, at)
+				if at >= 0 && (p.append < 0 || at < p.append) { // the least of several brokers'
+					p.append = at
+				}
 			}
 		}
 	}

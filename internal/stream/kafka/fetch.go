@@ -103,8 +103,8 @@ func parseFetch(answer []byte, list []aborted) (f fetched, err error) {
 		for range d.size() {
 			d.i32() // partition
 			f.code = d.i16()
-			d.i64() // high watermark
-			f.end = d.i64()
+			high, stable := d.i64(), d.i64()
+			f.end = max(high, stable)
 			d.i64() // log start
 			for range d.size() {
 				f.aborted = append(f.aborted, aborted{producer: d.i64(), first: d.i64()})

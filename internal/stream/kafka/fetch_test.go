@@ -48,7 +48,7 @@ func TestDivergingEpoch(t *testing.T) {
 		"diverging and more": {append(append([]byte{2}, diverging...), leader[:12]...), &epochEnd{epoch: 4, end: 17}},
 	} {
 		f, err := parseFetch(fetchAnswer([]byte("set"), c.tagged...), nil)
-		if err != nil || f.end != 20 || string(f.set) != "set" {
+		if err != nil || f.end != 30 || string(f.set) != "set" {
 			t.Errorf("%s: %+v, %v", name, f, err)
 		}
 		if (f.diverged == nil) != (c.want == nil) || f.diverged != nil && *f.diverged != *c.want {

@@ -70,6 +70,6 @@ func (l *Log) Commit(ctx context.Context, group, topic string, partition int32, 
 		return nil
 	}
 	return l.retry(ctx, step, func(ctx context.Context) error {
-		return l.seated(ctx, group, stream.Partition{Topic: topic, Number: partition}, p.Offset, as)
+		return l.seated(ctx, group, stream.Partition{Topic: topic, Number: partition}, p, as)
 	})
 }

@@ -217,7 +217,7 @@ func (m *member) drop(why string) {
 func (m *member) sit(owned []stream.Partition, generation int32) {
 	var next *seat
 	if generation != noGeneration {
-		next = newSeat(m.id, m.of.Process, generation, owned)
+		next = newSeat(m.id, m.of.Process, generation, owned, m.seat.Load())
 	}
 	m.generation = generation
 	if last := m.seat.Swap(next); last != nil {

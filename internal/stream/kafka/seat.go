@@ -18,20 +18,33 @@ type seat struct {
 	id         string
 	process    string
 	generation int32
-	// owned has for each partition the position the group had when this member first
-	// committed in this generation, or the last it committed since; -1 before.
-	owned map[stream.Partition]*atomic.Int64
-	left  chan struct{} // closed when there is another seat, or none
+	owned      map[stream.Partition]*stake
+	left       chan struct{} // closed when there is another seat, or none
 }
 
-func newSeat(id, process string, generation int32, owned []stream.Partition) *seat {
+// stake is what a member knows of the group's position in a partition, for as long
+// as the partition is its own without a break that it knows of.
+type stake struct {
+	looked atomic.Int32 // generation in which it was looked at last
+	least  atomic.Int64 // the offset that was found then, or the last committed since
+	last   atomic.Pointer[stream.Position]
+}
+
+// newSeat is the seat that follows one, or nil. What was owned in that one is not
+// owned anew.
+func newSeat(id, process string, generation int32, owned []stream.Partition, before *seat) *seat {
 	s := &seat{
 		id: id, process: process, generation: generation,
-		owned: make(map[stream.Partition]*atomic.Int64, len(owned)), left: make(chan struct{}),
+		owned: make(map[stream.Partition]*stake, len(owned)), left: make(chan struct{}),
 	}
 	for _, p := range owned {
-		s.owned[p] = new(atomic.Int64)
-		s.owned[p].Store(-1)
+		if before != nil {
+			s.owned[p] = before.owned[p]
+		}
+		if s.owned[p] == nil {
+			s.owned[p] = new(stake)
+			s.owned[p].looked.Store(noGeneration)
+		}
 	}
 	return s
 }
@@ -46,8 +59,10 @@ var outside = &seat{generation: noGeneration}
 //
 // The first commit in a generation looks how far the group is: this member may not
 // have known all generations between, in which another owner went farther. A position
-// behind that is not committed.
-func (l *Log) seated(ctx context.Context, group string, p stream.Partition, offset int64, commit func(context.Context, *seat) error) error {
+// behind that is not committed. When the position is another than this member left it
+// at, who asks is told that it is not the owner: it must begin anew from there, for
+// what it goes on with is not what the group knows.
+func (l *Log) seated(ctx context.Context, group string, p stream.Partition, at stream.Position, commit func(context.Context, *seat) error) error {
 	v, in := l.members.Load(group)
 	if !in {
 		return commit(ctx, outside)
@@ -58,20 +73,25 @@ func (l *Log) seated(ctx context.Context, group string, p stream.Partition, offs
 		if err != nil {
 			return err
 		}
-		least := s.owned[p]
-		if least.Load() < 0 {
-			at, _, err := l.Committed(ctx, group, p.Topic, p.Number)
+		k := s.owned[p]
+		if k.looked.Load() != s.generation {
+			found, _, err := l.Committed(ctx, group, p.Topic, p.Number)
 			if err != nil {
 				return err
 			}
-			least.Store(at.Offset)
+			if err := k.look(found, at); err != nil {
+				return fmt.Errorf("%w: %s/%d in group %s", err, p.Topic, p.Number, group)
+			}
+			k.least.Store(found.Offset)
+			k.looked.Store(s.generation)
 		}
-		if offset < least.Load() {
+		if at.Offset < k.least.Load() {
 			return nil
 		}
 		switch err := commit(ctx, s); {
 		case err == nil:
-			least.Store(offset)
+			k.least.Store(at.Offset)
+			k.last.Store(&at)
 			return nil
 		case errors.Is(err, kafkago.UnknownMemberId), errors.Is(err, kafkago.FencedInstanceID):
 			return fmt.Errorf("%w: %w", stream.ErrNotOwner, err)
@@ -85,6 +105,18 @@ func (l *Log) seated(ctx context.Context, group string, p stream.Partition, offs
 			return ctx.Err()
 		}
 	}
+}
+
+// look holds the position that was found against the one this member left, and
+// the one it is about to commit, whose answer may have been lost.
+func (k *stake) look(found, at stream.Position) error {
+	same := func(p stream.Position) bool { return p.Offset == found.Offset && p.Metadata == found.Metadata }
+	last := k.last.Load()
+	if last == nil || same(*last) || same(at) {
+		return nil
+	}
+	k.last.Store(&found) // who begins anew begins there
+	return fmt.Errorf("%w, which has committed offset %d, and back", stream.ErrNotOwner, found.Offset)
 }
 
 // sitting returns the member's seat if the partition is its own for certain.
