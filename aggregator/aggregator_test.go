@@ -76,8 +76,12 @@ func (b *bench) run() (views []*View, err error) {
 	}, stream.Wall{}, m, zap.NewNop())
 	ctx, cancel := context.WithTimeout(b.t.Context(), 3*time.Second)
 	defer cancel()
-	time.AfterFunc(2900*time.Millisecond, func() { views = m.Shards() })
+	said := make(chan []*View, 1)
+	last := time.AfterFunc(2900*time.Millisecond, func() { said <- m.Shards() })
 	err = a.Shard(ctx, 0)
+	if !last.Stop() {
+		views = <-said
+	}
 	if left := m.Shards(); len(left) > 0 {
 		b.t.Errorf("it has ended and says %+v", left[0])
 	}

@@ -70,8 +70,13 @@ func (b *bench) run() (views []*View, err error) {
 	}, stream.Wall{}, m, zap.NewNop())
 	ctx, cancel := context.WithTimeout(b.t.Context(), 3*time.Second)
 	defer cancel()
-	time.AfterFunc(2900*time.Millisecond, func() { views = m.Reducers() })
-	return views, r.Partition(ctx, 0)
+	said := make(chan []*View, 1)
+	last := time.AfterFunc(2900*time.Millisecond, func() { said <- m.Reducers() })
+	err = r.Partition(ctx, 0)
+	if !last.Stop() {
+		views = <-said
+	}
+	return views, err
 }
 
 // TestPartition: rows go out by their ad, marks to every partition and after the
