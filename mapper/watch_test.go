@@ -11,6 +11,17 @@ import (
 	"github.com/clickagg/clickagg/internal/stream"
 )
 
+// other is another process that has mapped clicks/1 up to an offset and a watermark.
+func (b *bench) other(offset, watermark int64) {
+	b.t.Helper()
+	p := position{topic: click.TopicID{1}}
+	p.state.Next, p.state.Seen, p.state.LastAppend = offset, watermark+b.m.cfg.Rule.Delay, 1
+	b.log.OnCommit = nil
+	if err := b.log.Commit(b.t.Context(), "g", "clicks", 1, stream.Position{Offset: offset, Metadata: p.encode()}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // A source does not run farther ahead of another process's than it may, and goes on
 // when that one catches up.
 func TestWaitsForAnotherProcess(t *testing.T) {
@@ -30,15 +41,7 @@ func TestWaitsForAnotherProcess(t *testing.T) {
 			_, yes := lane.waits()
 			return yes
 		}
-		other := func(offset, watermark int64) {
-			t.Helper()
-			p := position{topic: click.TopicID{1}}
-			p.state.Next, p.state.Seen, p.state.LastAppend = offset, watermark+b.m.cfg.Rule.Delay, 1
-			if err := b.log.Commit(ctx, "g", "clicks", 1, stream.Position{Offset: offset, Metadata: p.encode()}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		b.log.OnCommit = nil
+		other := b.other
 		if waits() {
 			t.Error("waits for a source that has no position")
 		}

@@ -38,7 +38,11 @@ func (r *Result) Add(o Result) {
 func Run(choose Chooser) (Result, error) { return run(choose, sound) }
 
 func run(choose Chooser, m mutant) (Result, error) {
-	w := newWorld(choose, defaults(), drawWeather(choose), m)
+	weather := drawWeather(choose)
+	if m == sameTerm || m == endsAnyhow {
+		weather.handOvers() // one history in four has them, which is few to find these by
+	}
+	w := newWorld(choose, defaults(), weather, m)
 	err := w.play()
 	for _, p := range w.procs {
 		p.kill()

@@ -50,12 +50,16 @@ func drawWeather(choose Chooser) weather {
 	w.guarded = choose(2, "weather: anybody commits") == 0
 	w.stamped = choose(2, "weather: broker time") == 1
 	if choose(4, "weather: hand-overs") == 3 {
-		// Sources change hands and rules all the time, in order as a rule, and clicks
-		// are such that the rules matter.
-		w.ruled, w.moves, w.freeze, w.late, w.disorder, w.kill = 3, 100, 500, 5, 3, 0
+		w.handOvers()
 	}
 	w.lopsided = []int{0, w.events / 2}[choose(2, "weather: lopsided")]
 	return w
+}
+
+// handOvers lets sources change hands and rules all the time, in order as a rule, with
+// clicks such that the rules matter.
+func (w *weather) handOvers() {
+	w.ruled, w.moves, w.freeze, w.late, w.disorder, w.kill = 3, 100, 500, 5, 3, 0
 }
 
 // groups are the sets of shards: with a standby each shard is run twice.
