@@ -112,8 +112,11 @@ func TestExamples(t *testing.T) {
 	}
 	ran := 0
 	for _, line := range examples(t) {
-		if regexp.MustCompile(`clickagg (run|demo)\b|--live`).MatchString(line) {
+		if regexp.MustCompile(`clickagg (run|demo|map|aggregate|reduce)\b|--live`).MatchString(line) {
 			continue // they do not end, or TestDemo runs them
+		}
+		if regexp.MustCompile(`clickagg (topics|sources|schema (check|apply)|query lineage)\b`).MatchString(line) {
+			continue // they need a cluster, or what is not there; tests of their own run them
 		}
 		ran++
 		line, _, _ = strings.Cut(line, " | ")

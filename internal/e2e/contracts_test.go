@@ -75,7 +75,7 @@ func TestTransactions(t *testing.T) {
 	// Small fetches, so that transactions lie across several.
 	l := openLog(t, addrs, kafka.Config{FetchBytes: 2 << 10, RequireAppendTime: func(string) bool { return true }})
 	o.stableUntil(l, topic, stable)
-	all := readTo(t, l, topic, 0, stable)
+	all := readTo(t, l, topic, 0, stable, behind+1)
 	if same(t, "all", texts(all), strings.Join(want, "\n")); all[len(all)-1].Value != nil {
 		t.Errorf("the tombstone has the value %q", all[len(all)-1].Value)
 	}
@@ -83,13 +83,13 @@ func TestTransactions(t *testing.T) {
 		for len(all) > 0 && all[0].Offset < from {
 			all = all[1:]
 		}
-		same(t, fmt.Sprint("from ", from), texts(readTo(t, l, topic, from, stable)), texts(all))
+		same(t, fmt.Sprint("from ", from), texts(readTo(t, l, topic, from, stable, behind+1)), texts(all))
 	}
 
 	endOpen(kgo.TryCommit)
 	end := behind + 2 // with the commit's marker
 	o.stableUntil(l, topic, end)
-	same(t, "the rest", texts(readTo(t, l, topic, stable, end)), "e1\ne2\nbehind")
+	same(t, "the rest", texts(readTo(t, l, topic, stable, end, end)), "e1\ne2\nbehind")
 }
 
 // writeTransactions fills a topic and returns what a reader may see of it.
@@ -131,8 +131,9 @@ func (o *looker) stableUntil(l *kafka.Log, topic string, end int64) {
 	})
 }
 
-// readTo reads a partition from one offset to where its readers must stop.
-func readTo(t *testing.T, l *kafka.Log, topic string, from, end int64) (records []click.Record) {
+// readTo reads a partition from one offset to where its readers must stop, of which
+// they are told that records are acknowledged up to another.
+func readTo(t *testing.T, l *kafka.Log, topic string, from, end, acknowledged int64) (records []click.Record) {
 	t.Helper()
 	ctx := limited(t)
 	r, err := l.Open(ctx, topic, 0, stream.At(from))
@@ -142,8 +143,8 @@ func readTo(t *testing.T, l *kafka.Log, topic string, from, end int64) (records 
 	defer func() { _ = r.Close() }()
 	for next := from; next < end; {
 		b, err := r.Read(ctx, time.Second)
-		if err != nil || b.End != end {
-			t.Fatalf("from %d: %+v, %v; the log is stable until %d", from, b, err, end)
+		if err != nil || b.Next > end || b.End != acknowledged {
+			t.Fatalf("from %d: %+v, %v; the log is stable until %d and acknowledged until %d", from, b, err, end, acknowledged)
 		}
 		for _, rec := range b.Records {
 			rec.Value = bytes.Clone(rec.Value)
