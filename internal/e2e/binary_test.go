@@ -171,6 +171,12 @@ func (s *server) ends(ctx context.Context) int {
 // eventually tries until f returns nil or ctx ends.
 func (s *server) eventually(ctx context.Context, what string, f func() error) {
 	s.t.Helper()
+	eventually(ctx, s.t, what, f)
+}
+
+// eventually tries until f returns nil or ctx ends.
+func eventually(ctx context.Context, t testing.TB, what string, f func() error) {
+	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -180,7 +186,7 @@ func (s *server) eventually(ctx context.Context, what string, f func() error) {
 		}
 		select {
 		case <-ctx.Done():
-			s.t.Fatalf("%s: %v (%v)", what, err, ctx.Err())
+			t.Fatalf("%s: %v (%v)", what, err, ctx.Err())
 		case <-tick.C:
 		}
 	}

@@ -239,19 +239,7 @@ func (c *cluster) dial(ctx context.Context) *kafka.Log {
 // eventually tries until f returns nil or ctx ends.
 func (c *cluster) eventually(ctx context.Context, what string, f func() error) {
 	c.t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			c.t.Fatalf("%s: %v (%v)", what, err, ctx.Err())
-		case <-tick.C:
-		}
-	}
+	eventually(ctx, c.t, what, f)
 }
 
 // ready waits until the API answers.
