@@ -35,7 +35,7 @@ func TestChaos(t *testing.T) {
 	events, faults := fromEnv(t, "CHAOS_EVENTS", chaosEvents), fromEnv(t, "CHAOS_FAULTS", chaosFaults)
 	seed := uint64(fromEnv(t, "CHAOS_SEED", int(time.Now().UnixNano()%1_000_000_000)))
 	t.Logf("replay the faults with CHAOS_SEED=%d", seed)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute+time.Duration(faults)*30*time.Second)
 	defer cancel()
 	brokers, err := servers.StartKafka(ctx, servers.KafkaOptions{Brokers: 3})
 	if err != nil {
