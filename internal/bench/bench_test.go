@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -70,6 +71,9 @@ func TestNumber(t *testing.T) {
 		if got := Number(n, 0); got != want {
 			t.Errorf("%v is written %s, want %s", n, got, want)
 		}
+	}
+	if got := Number(math.NaN(), 2); got != "–" {
+		t.Errorf("what was not measured is %s", got)
 	}
 	if got := Number(1234.56, 1); got != "1,234.6" {
 		t.Errorf("1234.56 with one digit is %s", got)

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,7 @@ type row struct {
 	runs [][]float64
 }
 
-// Add adds a run of a contestant, one value a measure. Contestants stand in the
+// Add adds a run of a contestant, one value a measure; NaN is not measured. Contestants stand in the
 // order in which they first appear; the first is what the others are compared with.
 func (t *Table) Add(name string, values ...float64) {
 	if len(values) != len(t.Measures) {
@@ -58,7 +59,7 @@ func (t *Table) Print(w io.Writer) error {
 		for c, m := range t.Measures {
 			median := r.median(c)
 			line += Number(median, m.Digits) + "\t"
-			if first := t.rows[0].median(c); i > 0 && first != 0 {
+			if first := t.rows[0].median(c); i > 0 && first != 0 && !math.IsNaN(median/first) {
 				line += fmt.Sprintf("×%.2f", median/first)
 			}
 			line += "\t"
@@ -85,8 +86,11 @@ func Median(values []float64) float64 {
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
-// Number writes a number with commas between the thousands.
+// Number writes a number with commas between the thousands, and NaN as a dash.
 func Number(v float64, digits int) string {
+	if math.IsNaN(v) {
+		return "–"
+	}
 	text := strconv.FormatFloat(v, 'f', digits, 64)
 	sign := ""
 	if strings.HasPrefix(text, "-") {

@@ -85,14 +85,17 @@ func checkHome(s *source, imported string, at token.Pos, say sayer) {
 func checkDoor(s *source, other string, at token.Pos, say sayer) {
 	mine, theirs := root(s.room, stages), root(other, stages)
 	pure := slices.Contains(pureRooms, s.room) && slices.Contains(pureRooms, other)
+	if within(other, benchmarks...) && !s.test && !within(s.room, benchmarks...) {
+		say(at, "%s measures the product, and is no part of it", other)
+	}
 	if mine != "" && theirs != "" && mine != theirs && !pure {
 		say(at, "stages never import each other: %s imports %s", mine, other)
 	}
 	if within(s.room, "config") && other != "internal/nearest" {
 		say(at, "config opens nothing of ours: it imports %s", other)
 	}
-	if within(other, forTests...) && !s.test && !within(s.room, forTests...) {
-		say(at, "%s is for tests: only they import it", other)
+	if within(other, forTests...) && !s.test && !within(s.room, forTests...) && !within(s.room, benchmarks...) {
+		say(at, "%s is for tests and benchmarks: only they import it", other)
 	}
 }
 

@@ -61,10 +61,14 @@ var homes = []struct {
 var lookers = []string{"internal/e2e", "internal/stream/embedded"}
 
 // commands are the rooms that are programs.
-var commands = []string{"cmd", "internal/servers/local"}
+var commands = []string{"cmd", "internal/servers/local", "internal/bench/peers"}
 
-// forTests are rooms that only tests import. They may use any client as well.
+// forTests are rooms that only tests and benchmarks import. They may use any
+// client as well.
 var forTests = []string{"internal/servers"}
+
+// benchmarks are rooms whose programs run the product from outside, as tests do.
+var benchmarks = []string{"internal/bench"}
 
 // lengths, in lines. They are not taste: well-kept programs of this kind stay
 // under them without trying.

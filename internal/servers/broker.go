@@ -42,12 +42,14 @@ func (b *broker) configure(all []*broker, o KafkaOptions, lib string) error {
 	if len(all) > 1 {
 		heap = "320m"
 	}
-	b.args = []string{
-		"-Xmx" + heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true",
-		"-Dlog4j2.configurationFile=" + filepath.Join(b.dir, "log4j2.properties"),
-		"-Dlog4j.configuration=file:" + filepath.Join(b.dir, "log4j.properties"),
-		"-cp", filepath.Join(lib, "*"), "kafka.Kafka", "server.properties",
+	jvm := o.JVM
+	if len(jvm) == 0 {
+		jvm = []string{"-Xmx" + heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
 	}
+	b.args = append(slices.Clone(jvm), "-Djava.awt.headless=true",
+		"-Dlog4j2.configurationFile="+filepath.Join(b.dir, "log4j2.properties"),
+		"-Dlog4j.configuration=file:"+filepath.Join(b.dir, "log4j.properties"),
+		"-cp", filepath.Join(lib, "*"), "kafka.Kafka", "server.properties")
 	properties := b.properties(all, o)
 	maps.Copy(properties, o.Properties)
 	var text strings.Builder

@@ -6,7 +6,7 @@
 // that it keeps its ports and its directory however often it is killed and started
 // again, and that it ends with Close. On Linux it also ends when the test's process
 // is killed. An error holds the last lines of the server's log. Nothing but tests
-// imports it.
+// and benchmarks imports it.
 //
 // Start reading at [StartKafka] and [StartCassandra].
 package servers

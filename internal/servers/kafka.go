@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -23,6 +25,10 @@ type KafkaOptions struct {
 
 	// Properties are added to every broker's configuration, and replace what is there.
 	Properties map[string]string
+
+	// JVM are the options of each broker's virtual machine, instead of those that
+	// start quickly and take little memory.
+	JVM []string
 
 	// Secure adds two listeners to the plain one.
 	Secure *KafkaSecurity
@@ -157,6 +163,57 @@ func (k *Kafka) Pause(i int) { k.brokers[i].signal(syscall.SIGSTOP) }
 
 // Resume lets a frozen broker go on.
 func (k *Kafka) Resume(i int) { k.brokers[i].signal(syscall.SIGCONT) }
+
+// Pids are the brokers' processes, as they run now.
+func (k *Kafka) Pids() (pids []int) {
+	for _, b := range k.brokers {
+		if b.running() {
+			pids = append(pids, b.cmd.Process.Pid)
+		}
+	}
+	return pids
+}
+
+// DeleteTopics deletes the topics whose names begin with a prefix, which must not be
+// empty.
+func (k *Kafka) DeleteTopics(ctx context.Context, prefix string) error {
+	if prefix == "" {
+		return errors.New("kafka: delete topics: the prefix is empty, which stands for all")
+	}
+	c, err := kgo.NewClient(kgo.SeedBrokers(k.Addrs()...))
+	if err != nil {
+		return fmt.Errorf("kafka: delete topics: %w", err)
+	}
+	defer c.Close()
+	metadata := kmsg.NewPtrMetadataRequest()
+	metadata.Topics = nil // which asks for all
+	all, err := metadata.RequestWith(ctx, c)
+	if err != nil {
+		return fmt.Errorf("kafka: delete topics: %w", err)
+	}
+	request := kmsg.NewPtrDeleteTopicsRequest()
+	request.TimeoutMillis = 30_000
+	for _, t := range all.Topics {
+		if t.Topic != nil && strings.HasPrefix(*t.Topic, prefix) {
+			one := kmsg.NewDeleteTopicsRequestTopic()
+			one.Topic = t.Topic
+			request.TopicNames, request.Topics = append(request.TopicNames, *t.Topic), append(request.Topics, one)
+		}
+	}
+	if len(request.TopicNames) == 0 {
+		return nil
+	}
+	answer, err := request.RequestWith(ctx, c)
+	if err != nil {
+		return fmt.Errorf("kafka: delete topics: %w", err)
+	}
+	for _, t := range answer.Topics {
+		if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
+			return fmt.Errorf("kafka: delete topic %s: %w", *t.Topic, err)
+		}
+	}
+	return nil
+}
 
 // LogTail is the end of each broker's log.
 func (k *Kafka) LogTail() (text string) {

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/clickagg/clickagg/internal/bench"
+	"github.com/clickagg/clickagg/internal/stream/kafka"
+)
+
+const (
+	firstAnswer = 3 * time.Minute // how long a contestant may say nothing at first
+	nextAnswer  = time.Minute     // and later
+	linger      = 2 * time.Second // how long more is waited for that should not come
+)
+
+// run is one contestant's turn: what it is given.
+type run struct {
+	*race
+	dir    string // its own
+	prefix string // of the names of its topics, ending in a dot
+	log    *kafka.Log
+}
+
+// figures are what was measured in a turn.
+type figures struct {
+	Contestant   string  `json:"contestant"`
+	Round        int     `json:"round"`
+	Seconds      float64 `json:"seconds"`                      // from the start of its first process to the last answer
+	FirstSeconds float64 `json:"first_answer_seconds"`         // to its first final answer
+	Rate         float64 `json:"clicks_per_second"`            //
+	CPU          float64 `json:"cpu_us_per_click"`             // of its processes
+	Broker       float64 `json:"broker_cpu_us_per_click"`      // less than 0 where the broker is part of the contestant
+	PeakMB       float64 `json:"peak_mb"`                      // of its processes, added up
+	Parts        []part  `json:"processes,omitempty"`          //
+	Includes     string  `json:"includes_more_than,omitempty"` // what else is in the figures
+}
+
+// turn lets a contestant count all clicks, and compares all its answers. Figures are
+// returned only if they were right.
+func (r *race) turn(ctx context.Context, c contestant, round int) (f figures, err error) {
+	name := fmt.Sprintf("%s-%d", c.name, round)
+	t := &run{race: r, dir: filepath.Join(r.home, name), prefix: name + "."}
+	if err := os.MkdirAll(t.dir, 0o755); err != nil {
+		return f, err
+	}
+	if c.name == demoName {
+		return t.demo(ctx, round)
+	}
+	if t.log, err = kafka.Open(ctx, kafka.Config{Brokers: []string{r.broker}, ClientID: "bench"}, r.logger); err != nil {
+		return f, err
+	}
+	defer func() { _ = t.log.Close() }()
+	from, commands, err := c.setup(ctx, t)
+	if err != nil {
+		return f, err
+	}
+	defer func() { err = errors.Join(err, r.kafka.DeleteTopics(ctx, t.prefix), os.RemoveAll(t.dir)) }()
+	if f, err = t.measure(ctx, newWatch(t.log, from, r.truth), commands); err != nil {
+		return f, err
+	}
+	f.Contestant, f.Round = c.name, round
+	return f, nil
+}
+
+// measure runs the commands until everything is said.
+func (r *run) measure(ctx context.Context, w *watch, commands []command) (f figures, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	watching := make(chan error, 1)
+	go func() { watching <- w.run(ctx) }()
+	var all []*process
+	defer func() {
+		for _, p := range all {
+			p.stop()
+		}
+		cancel()
+		err = errors.Join(err, <-watching)
+	}()
+	before, err := bench.Of(r.brokerPid)
+	if err != nil {
+		return f, err
+	}
+	began := time.Now()
+	for i, c := range commands {
+		p, err := start(ctx, r.dir, i, c)
+		if err != nil {
+			return f, err
+		}
+		all = append(all, p)
+	}
+	if err := r.wait(ctx, w, all, began); err != nil {
+		return f, err
+	}
+	parts, used, err := use(all)
+	after, err2 := bench.Of(r.brokerPid)
+	if err := errors.Join(err, err2); err != nil {
+		return f, err
+	}
+	select { // an answer too many may still come
+	case <-ctx.Done():
+		return f, ctx.Err()
+	case <-time.After(linger):
+	}
+	if err := w.verdict(); err != nil {
+		return f, err
+	}
+	n := float64(r.n)
+	f = figures{
+		Seconds: w.last.Sub(began).Seconds(), FirstSeconds: w.first.Sub(began).Seconds(), Rate: n / w.last.Sub(began).Seconds(),
+		CPU: used.CPU.Seconds() * 1e6 / n, Broker: (after.CPU - before.CPU).Seconds() * 1e6 / n, PeakMB: megabytes(used.Peak), Parts: parts,
+	}
+	return f, nil
+}
+
+// wait waits until everything was said, and gives up when a process ends or
+// nothing more comes.
+func (r *run) wait(ctx context.Context, w *watch, all []*process, began time.Time) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	shown := began
+	for {
+		select {
+		case <-w.done:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case now := <-tick.C:
+			for _, p := range all {
+				select {
+				case <-p.ended:
+					return fmt.Errorf("%s ended before everything was said: %w\n%s", p.role, p.err, p.tail())
+				default:
+				}
+			}
+			most := firstAnswer
+			silent, ever := w.silence(began)
+			if ever {
+				most = nextAnswer
+			}
+			if silent > most {
+				return fmt.Errorf("nothing was said for %v: %w\n%s", most, w.verdict(), all[0].tail())
+			}
+			if now.Sub(shown) > 5*time.Second {
+				shown = now
+				said, of := w.progress()
+				r.say("  %s of %s final counts", bench.Number(float64(said), 0), bench.Number(float64(of), 0))
+			}
+		}
+	}
+}
