@@ -10,7 +10,7 @@ EVENTS ?= 200000
 export E2E_KAFKA ?= kafka-4.1
 export E2E_CASSANDRA ?= cassandra-5.0
 
-.PHONY: help build demo test test-matrix check lint unit servers services e2e sim fuzz bench docs clean
+.PHONY: help build demo test test-matrix check lint unit servers services e2e sim fuzz bench bench-peers docs clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
@@ -71,6 +71,18 @@ fuzz: go-installed ## every fuzz target for a minute
 bench: build ## the cores' benchmarks, then the whole embedded pipeline
 	$(GO) test -run '^$$' -bench . -benchmem ./mapper/rule ./aggregator/window ./reducer/merge ./internal/click ./internal/stream/kafka
 	$(BIN) demo --events 5000000 --exit
+
+javac-installed: java-installed
+	@command -v javac >/dev/null || { echo "make: javac is missing, which compiles the jobs of the others: install a JDK, 17 or newer (Debian: apt-get install openjdk-17-jdk-headless)"; exit 1; }
+
+# PEERS names contestants; internal/bench/peers/contestants.go has all of them.
+N ?= 10000000
+ROUNDS ?= 3
+PEERS ?= clickagg,flink-set,kstreams-mem,clickagg-embedded
+OUTPUT ?= table
+
+bench-peers: build javac-installed ## races clickagg, Flink and Kafka Streams: make bench-peers N=10000000 ROUNDS=3 PEERS=... OUTPUT=table|json
+	@$(GO) run ./internal/bench/peers -binary $(BIN) -n $(N) -rounds $(ROUNDS) -peers $(PEERS) -o $(OUTPUT)
 
 docs: go-installed ## the generated pages: configuration reference, example file
 	$(GO) test ./config -run TestPagesAreFresh -update

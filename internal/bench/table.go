@@ -44,7 +44,8 @@ func (t *Table) Add(name string, values ...float64) {
 // Print writes the table: of each measure the median over the runs, and how many
 // times the first contestant's it is.
 func (t *Table) Print(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	var text strings.Builder
+	tw := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
 	head := "\truns\t"
 	for _, m := range t.Measures {
 		head += m.Name + "\t\t"
@@ -66,7 +67,15 @@ func (t *Table) Print(w io.Writer) error {
 		}
 		fmt.Fprintln(tw, line)
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *row) median(measure int) float64 {

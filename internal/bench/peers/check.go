@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -13,12 +14,12 @@ const faultsShown = 5
 // said once; again is a fault, unless it is the same word said twice.
 type checker struct {
 	truth *truth
-	tops  [minutes][]place // what is right
+	tops  [minutes][]place // the right lists
 
-	counts   [][]int64 // what was said, by minute and ad; -1 is nothing yet
+	counts   [][]int32 // what was said, by minute and ad; -1 is nothing yet
 	said     int       // counts that were said
 	topSaid  [minutes][]place
-	tops100  int  // minutes whose list was said
+	lists    int  // minutes whose list was said
 	tolerant bool // whether the same answer twice is no fault
 
 	faults int
@@ -28,10 +29,10 @@ type checker struct {
 // newChecker compares with a truth. Who delivers at least once, with versions, may
 // say the same twice; who promises exactly once may not.
 func newChecker(t *truth, tolerant bool) *checker {
-	c := &checker{truth: t, tolerant: tolerant, counts: make([][]int64, minutes)}
+	c := &checker{truth: t, tolerant: tolerant, counts: make([][]int32, minutes)}
 	for m := range minutes {
 		c.tops[m] = t.top(m)
-		c.counts[m] = slices.Repeat([]int64{-1}, ads)
+		c.counts[m] = slices.Repeat([]int32{-1}, ads)
 	}
 	return c
 }
@@ -46,8 +47,11 @@ func (c *checker) count(name []byte, start, n int64) {
 		return
 	case minute >= minutes:
 		return
+	case n < 0 || n > math.MaxInt32:
+		c.fault("%s at %s: %d clicks", name, clock(minute), n)
+		return
 	}
-	had, want := c.counts[minute][ad], int64(c.truth.counts[minute][ad])
+	had, want := int64(c.counts[minute][ad]), int64(c.truth.counts[minute][ad])
 	switch {
 	case had >= 0 && (had != n || !c.tolerant):
 		c.fault("%s at %s: final twice, with %d and %d", name, clock(minute), had, n)
@@ -55,7 +59,7 @@ func (c *checker) count(name []byte, start, n int64) {
 	case had >= 0:
 		return
 	}
-	c.counts[minute][ad] = n
+	c.counts[minute][ad] = int32(n)
 	switch want {
 	case n:
 		c.said++
@@ -92,7 +96,7 @@ func (c *checker) ranked(start int64, list []place) {
 		return
 	}
 	c.topSaid[minute] = append([]place{}, list...)
-	c.tops100++
+	c.lists++
 	want := c.tops[minute]
 	if len(list) != len(want) {
 		c.fault("the ranked list of %s has %d places, and should have %d", clock(minute), len(list), len(want))
@@ -118,13 +122,13 @@ func (c *checker) fault(format string, args ...any) {
 }
 
 // complete tells whether everything was said, right or wrong.
-func (c *checker) complete() bool { return c.said == c.truth.finals && c.tops100 == minutes }
+func (c *checker) complete() bool { return c.said == c.truth.finals && c.lists == minutes }
 
 // verdict is nil when everything was said and right, and else says what was wrong.
 func (c *checker) verdict() error {
 	var errs []error
 	if !c.complete() {
-		errs = append(errs, fmt.Errorf("%d of %d final counts and %d of %d ranked lists came", c.said, c.truth.finals, c.tops100, minutes))
+		errs = append(errs, fmt.Errorf("%d of %d final counts and %d of %d ranked lists came", c.said, c.truth.finals, c.lists, minutes))
 	}
 	if c.faults > 0 {
 		errs = append(errs, fmt.Errorf("%d faults", c.faults))

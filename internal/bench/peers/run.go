@@ -35,6 +35,8 @@ type figures struct {
 	Rate         float64 `json:"clicks_per_second"`            //
 	CPU          float64 `json:"cpu_us_per_click"`             // of its processes
 	Broker       float64 `json:"broker_cpu_us_per_click"`      // less than 0 where the broker is part of the contestant
+	Records      int64   `json:"answer_records"`               // that it wrote, provisional ones included
+	Reader       float64 `json:"reader_cpu_us_per_click"`      // of this process, which compares
 	PeakMB       float64 `json:"peak_mb"`                      // of its processes, added up
 	Parts        []part  `json:"processes,omitempty"`          //
 	Includes     string  `json:"includes_more_than,omitempty"` // what else is in the figures
@@ -80,7 +82,7 @@ func (r *run) measure(ctx context.Context, w *watch, commands []command) (f figu
 		cancel()
 		err = errors.Join(err, <-watching)
 	}()
-	before, err := bench.Of(r.brokerPid)
+	before, err := r.others()
 	if err != nil {
 		return f, err
 	}
@@ -96,7 +98,7 @@ func (r *run) measure(ctx context.Context, w *watch, commands []command) (f figu
 		return f, err
 	}
 	parts, used, err := use(all)
-	after, err2 := bench.Of(r.brokerPid)
+	after, err2 := r.others()
 	if err := errors.Join(err, err2); err != nil {
 		return f, err
 	}
@@ -105,15 +107,30 @@ func (r *run) measure(ctx context.Context, w *watch, commands []command) (f figu
 		return f, ctx.Err()
 	case <-time.After(linger):
 	}
-	if err := w.verdict(); err != nil {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.check.verdict(); err != nil {
 		return f, err
 	}
 	n := float64(r.n)
 	f = figures{
 		Seconds: w.last.Sub(began).Seconds(), FirstSeconds: w.first.Sub(began).Seconds(), Rate: n / w.last.Sub(began).Seconds(),
-		CPU: used.CPU.Seconds() * 1e6 / n, Broker: (after.CPU - before.CPU).Seconds() * 1e6 / n, PeakMB: megabytes(used.Peak), Parts: parts,
+		CPU: used.CPU.Seconds() * 1e6 / n, Broker: (after.broker - before.broker).Seconds() * 1e6 / n,
+		Reader: (after.reader - before.reader).Seconds() * 1e6 / n, PeakMB: megabytes(used.Peak), Parts: parts, Records: w.records,
 	}
 	return f, nil
+}
+
+// others are who work beside a contestant on the same cores.
+type others struct{ broker, reader time.Duration }
+
+func (r *race) others() (others, error) {
+	b, err := bench.Of(r.brokerPid)
+	if err != nil {
+		return others{}, err
+	}
+	self, err := bench.Of(os.Getpid())
+	return others{b.CPU, self.CPU}, err
 }
 
 // wait waits until everything was said, and gives up when a process ends or

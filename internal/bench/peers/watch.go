@@ -22,8 +22,9 @@ type watch struct {
 
 	mu          sync.Mutex
 	check       *checker
-	first, last time.Time // of any record of the results; of the last answer that was missing
+	first, last time.Time // of the first final count; of the last answer that was missing
 	recent      time.Time // of any record
+	records     int64
 }
 
 func newWatch(log *kafka.Log, from answers, t *truth) *watch {
@@ -73,7 +74,7 @@ func (w *watch) take(records []click.Record, take func(*checker, *click.Record))
 	for i := range records {
 		take(w.check, &records[i])
 	}
-	w.recent = now
+	w.recent, w.records = now, w.records+int64(len(records))
 	if w.first.IsZero() && w.check.said > 0 {
 		w.first = now
 	}
