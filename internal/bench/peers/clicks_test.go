@@ -104,7 +104,7 @@ func TestTableIsInTheOrderNamed(t *testing.T) {
 	}
 	var b bytes.Buffer
 	err = table(racing, []figures{
-		{Contestant: "clickagg", Rate: 900, CPU: 1}, {Contestant: demoName, Rate: 600, Broker: -1, Includes: "broker"}, {Contestant: "flink-set", Rate: 300, CPU: 4},
+		{Contestant: "clickagg", Rate: 900, CPU: 1}, {Contestant: demoName, Rate: 600, Includes: "broker"}, {Contestant: "flink-set", Rate: 300, CPU: 4},
 	}).Print(&b)
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func readSummary(text string) (f figures, err error) {
 		return f, fmt.Errorf("clickagg demo did not say how fast it was:\n%s", text)
 	}
 	took, err := time.ParseDuration(found[1])
-	f = figures{Seconds: took.Seconds(), Broker: -1, Includes: "generator, broker and store"}
+	f = figures{Seconds: took.Seconds(), Includes: "generator, broker and store"}
 	for i, to := range []*float64{&f.Rate, &f.CPU, &f.PeakMB} {
 		if err == nil {
 			*to, err = strconv.ParseFloat(strings.ReplaceAll(found[i+2], ",", ""), 64)

@@ -62,7 +62,13 @@ func hold(ctx context.Context, o options) error {
 		return err
 	}
 	all, err := r.run(ctx, racing)
-	return errors.Join(err, o.print(racing, all), r.close())
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	if len(all) > 0 {
+		err = errors.Join(err, o.print(racing, all))
+	}
+	return errors.Join(err, r.close())
 }
 
 func (o *options) print(racing []contestant, all []figures) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,18 +29,20 @@ type run struct {
 
 // figures are what was measured in a turn.
 type figures struct {
-	Contestant   string  `json:"contestant"`
-	Round        int     `json:"round"`
-	Seconds      float64 `json:"seconds"`                      // from the start of its first process to the last answer
-	FirstSeconds float64 `json:"first_answer_seconds"`         // to its first final answer
-	Rate         float64 `json:"clicks_per_second"`            //
-	CPU          float64 `json:"cpu_us_per_click"`             // of its processes
-	Broker       float64 `json:"broker_cpu_us_per_click"`      // less than 0 where the broker is part of the contestant
-	Records      int64   `json:"answer_records"`               // that it wrote, provisional ones included
-	Reader       float64 `json:"reader_cpu_us_per_click"`      // of this process, which compares
-	PeakMB       float64 `json:"peak_mb"`                      // of its processes, added up
-	Parts        []part  `json:"processes,omitempty"`          //
-	Includes     string  `json:"includes_more_than,omitempty"` // what else is in the figures
+	Contestant string  `json:"contestant"`
+	Round      int     `json:"round"`
+	Seconds    float64 `json:"seconds"` // from the start of its first process to the last answer
+	Rate       float64 `json:"clicks_per_second"`
+	CPU        float64 `json:"cpu_us_per_click"` // of its processes
+	PeakMB     float64 `json:"peak_mb"`          // of its processes, added up
+	Parts      []part  `json:"processes,omitempty"`
+
+	// What a contestant that includes more than the others does not tell apart is 0.
+	Includes     string  `json:"includes,omitempty"`
+	FirstSeconds float64 `json:"first_answer_seconds"`    // to its first final answer
+	Broker       float64 `json:"broker_cpu_us_per_click"` // beside it
+	Reader       float64 `json:"reader_cpu_us_per_click"` // of this process, which compares
+	Records      int64   `json:"answer_records"`          // that it wrote, provisional ones included
 }
 
 // turn lets a contestant count all clicks, and compares all its answers. Figures are
@@ -72,15 +75,16 @@ func (r *race) turn(ctx context.Context, c contestant, round int) (f figures, er
 // measure runs the commands until everything is said.
 func (r *run) measure(ctx context.Context, w *watch, commands []command) (f figures, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	watching := make(chan error, 1)
-	go func() { watching <- w.run(ctx) }()
+	go w.run(ctx)
 	var all []*process
 	defer func() {
 		for _, p := range all {
 			p.stop()
 		}
 		cancel()
-		err = errors.Join(err, <-watching)
+		if <-w.ended; err == nil {
+			err = w.err
+		}
 	}()
 	before, err := r.others()
 	if err != nil {
@@ -113,10 +117,11 @@ func (r *run) measure(ctx context.Context, w *watch, commands []command) (f figu
 		return f, err
 	}
 	n := float64(r.n)
+	perClick := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 / n }
 	f = figures{
 		Seconds: w.last.Sub(began).Seconds(), FirstSeconds: w.first.Sub(began).Seconds(), Rate: n / w.last.Sub(began).Seconds(),
-		CPU: used.CPU.Seconds() * 1e6 / n, Broker: (after.broker - before.broker).Seconds() * 1e6 / n,
-		Reader: (after.reader - before.reader).Seconds() * 1e6 / n, PeakMB: megabytes(used.Peak), Parts: parts, Records: w.records,
+		CPU: perClick(used.CPU), Broker: perClick(after.broker - before.broker), Reader: perClick(after.reader - before.reader),
+		PeakMB: megabytes(used.Peak), Parts: parts, Records: w.records,
 	}
 	return f, nil
 }
@@ -143,8 +148,8 @@ func (r *run) wait(ctx context.Context, w *watch, all []*process, began time.Tim
 		select {
 		case <-w.done:
 			return nil
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-w.ended:
+			return cmp.Or(ctx.Err(), w.err)
 		case now := <-tick.C:
 			for _, p := range all {
 				select {

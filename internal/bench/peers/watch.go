@@ -20,6 +20,9 @@ type watch struct {
 	from answers
 	done chan struct{} // closed when everything was said
 
+	ended chan struct{} // closed when it reads no more
+	err   error         // why, when that was not ctx; read after ended
+
 	mu          sync.Mutex
 	check       *checker
 	first, last time.Time // of the first final count; of the last answer that was missing
@@ -28,22 +31,26 @@ type watch struct {
 }
 
 func newWatch(log *kafka.Log, from answers, t *truth) *watch {
-	return &watch{log: log, from: from, done: make(chan struct{}), check: newChecker(t, from.tolerant)}
+	return &watch{log: log, from: from, done: make(chan struct{}), ended: make(chan struct{}), check: newChecker(t, from.tolerant)}
 }
 
 // run reads until ctx ends.
-func (w *watch) run(ctx context.Context) error {
+func (w *watch) run(ctx context.Context) {
+	defer close(w.ended)
 	parts, ctx := errgroup.WithContext(ctx)
 	for topic, take := range map[string]func(*checker, *click.Record){w.from.results: w.from.result, w.from.tops: w.from.top} {
-		t, err := w.log.Topic(ctx, topic)
-		if err != nil {
-			return fmt.Errorf("read the answers: %w", err)
-		}
-		for p := range t.Partitions {
-			parts.Go(func() error { return w.read(ctx, topic, p, take) })
-		}
+		parts.Go(func() error {
+			t, err := w.log.Topic(ctx, topic)
+			if err != nil {
+				return fmt.Errorf("read the answers: %w", err)
+			}
+			for p := range t.Partitions {
+				parts.Go(func() error { return w.read(ctx, topic, p, take) })
+			}
+			return nil
+		})
 	}
-	return parts.Wait()
+	w.err = parts.Wait()
 }
 
 func (w *watch) read(ctx context.Context, topic string, partition int32, take func(*checker, *click.Record)) error {
