@@ -61,11 +61,13 @@ var homes = []struct {
 var lookers = []string{"internal/e2e", "internal/stream/embedded"}
 
 // commands are the rooms that are programs.
-var commands = []string{"cmd", "internal/servers/local", "internal/bench/peers"}
+var commands = []string{
+	"cmd", "internal/servers/local", "internal/bench/peers", "internal/bench/latency", "internal/bench/state",
+}
 
 // forTests are rooms that only tests and benchmarks import. They may use any
 // client as well.
-var forTests = []string{"internal/servers"}
+var forTests = []string{"internal/servers", "internal/bench"}
 
 // benchmarks are rooms whose programs run the product from outside, as tests do.
 var benchmarks = []string{"internal/bench"}

@@ -118,6 +118,14 @@ func (k *Kafka) addrs(of func(*broker) string) (addrs []string) {
 	return addrs
 }
 
+// PIDs are the numbers of the brokers' processes, while they run.
+func (k *Kafka) PIDs() (pids []int) {
+	for _, b := range k.brokers {
+		pids = append(pids, b.PID())
+	}
+	return pids
+}
+
 // Start starts brokers, all if none is named, and returns when each of them
 // answers, serves groups and knows all brokers that run.
 func (k *Kafka) Start(ctx context.Context, brokers ...int) error {

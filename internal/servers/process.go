@@ -40,6 +40,9 @@ func (p *process) running() bool {
 	}
 }
 
+// PID is the number of the process, while it runs.
+func (p *process) PID() int { return p.cmd.Process.Pid }
+
 // start starts the process and does not wait for it to be ready.
 func (p *process) start() error {
 	if p.running() {
