@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 	"github.com/clickagg/clickagg/internal/stream"
 )
 
+// pieceBytes take about a millisecond to encode, for which a shard does not count.
+const pieceBytes = 1 << 20
+
 // Config is what an aggregator needs to know.
 type Config struct {
 	Group     string // consumer group that shows the shards' positions
@@ -26,6 +30,7 @@ type Config struct {
 	Window    window.Config // Shard is set by Aggregator.Shard
 	Snapshots time.Duration // interval
 	Rejected  int32         // partitions of the rejected topic
+	Piece     int           // about how many bytes of a snapshot are encoded between two turns; 0 is 1 MiB
 	// Background is [stage.Config.Background].
 	Background func(func())
 }
@@ -80,6 +85,7 @@ type machine struct {
 	refused  *stage.Outbox
 	pending  int
 	rejected int32 // partitions of the rejected topic
+	piece    int   // bytes
 }
 
 var _ stage.Machine = (*machine)(nil)
@@ -89,7 +95,7 @@ func (a *Aggregator) machine(s *window.Shard) *machine {
 		shard:    s,
 		partials: stage.NewOutbox(a.log, a.cfg.Topics.Partials),
 		refused:  stage.NewOutbox(a.log, a.cfg.Topics.Rejected),
-		rejected: a.cfg.Rejected,
+		rejected: a.cfg.Rejected, piece: cmp.Or(a.cfg.Piece, pieceBytes),
 	}
 }
 
@@ -141,5 +147,8 @@ func (m *machine) Flush(ctx context.Context) error {
 	return nil
 }
 
-// AppendSnapshot implements stage.Machine.
-func (m *machine) AppendSnapshot(b []byte) []byte { return m.shard.AppendSnapshot(b) }
+// Snapshot implements stage.Machine.
+func (m *machine) Snapshot() stage.Pieces {
+	t := m.shard.Snapshot()
+	return func(b []byte) ([]byte, bool) { return t.Append(b, m.piece) }
+}

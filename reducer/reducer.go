@@ -179,5 +179,7 @@ func (m *machine) Flush(ctx context.Context) error {
 	return nil
 }
 
-// AppendSnapshot implements stage.Machine.
-func (m *machine) AppendSnapshot(b []byte) []byte { return m.core.AppendSnapshot(b) }
+// Snapshot implements stage.Machine. It is small, and one piece.
+func (m *machine) Snapshot() stage.Pieces {
+	return func(b []byte) ([]byte, bool) { return m.core.AppendSnapshot(b), true }
+}

@@ -1,6 +1,10 @@
 package window
 
-import "math"
+import (
+	"math"
+
+	"github.com/clickagg/clickagg/internal/click"
+)
 
 // counts holds the clicks of each ad in one window: the entries in the order in
 // which the ads came, their bytes in one arena, and an index over both. None of
@@ -45,8 +49,10 @@ func (c *counts) touchEntry(h uint64) uint64 {
 // add counts a click of an ad. It returns false, and counts nothing, when the
 // ad is new and there is no room for it.
 func (c *counts) add(h uint64, ad []byte, limit int64) bool {
-	e := c.find(h, ad)
-	if e == nil {
+	var e *entry
+	if place := c.lookup(h, ad); place >= 0 {
+		e = &c.entries[place]
+	} else {
 		if int64(len(c.entries)) >= limit || len(c.arena)+len(ad) > math.MaxUint32 {
 			return false
 		}
@@ -57,25 +63,26 @@ func (c *counts) add(h uint64, ad []byte, limit int64) bool {
 	return true
 }
 
-func (c *counts) find(h uint64, ad []byte) *entry {
+// lookup returns the place of an ad among the entries, or -1.
+func (c *counts) lookup(h uint64, ad []byte) int {
 	if len(c.index) == 0 {
-		return nil
+		return -1
 	}
 	tag, mask := uint32(h), len(c.index)-1
 	for i := int(tag) & mask; ; i = (i + 1) & mask {
 		v := c.index[i]
 		if v == 0 {
-			return nil
+			return -1
 		}
 		if uint32(v>>32) == tag {
-			if e := &c.entries[uint32(v)-1]; string(c.ad(e)) == string(ad) {
-				return e
+			if place := int(uint32(v) - 1); string(c.ad(&c.entries[place])) == string(ad) {
+				return place
 			}
 		}
 	}
 }
 
-// insert adds an ad that find did not find, with no clicks yet.
+// insert adds an ad that lookup did not find, with no clicks yet.
 func (c *counts) insert(h uint64, ad []byte) *entry {
 	if 4*len(c.entries) >= 3*len(c.index) {
 		c.grow(max(8, 2*len(c.index)))
@@ -84,6 +91,25 @@ func (c *counts) insert(h uint64, ad []byte) *entry {
 	c.arena = append(c.arena, ad...)
 	c.place(uint64(uint32(h))<<32 | uint64(len(c.entries)))
 	return &c.entries[len(c.entries)-1]
+}
+
+// reindex makes the index anew, for other hashes. It returns false when an ad is there
+// twice.
+func (c *counts) reindex(seed uint64) bool {
+	size := 8
+	for 4*len(c.entries) > 3*size {
+		size *= 2
+	}
+	c.index = make([]uint64, size)
+	for i := range c.entries {
+		ad := c.ad(&c.entries[i])
+		h := click.HashAd(ad, seed)
+		if c.lookup(h, ad) >= 0 {
+			return false
+		}
+		c.place(uint64(uint32(h))<<32 | uint64(i+1))
+	}
+	return true
 }
 
 func (c *counts) grow(size int) {

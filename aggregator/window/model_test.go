@@ -321,12 +321,12 @@ func TestRestoreAtEveryCut(t *testing.T) {
 		cfg := randomSetting(rng)
 		log := story(rng, cfg, 30)
 		whole := New(cfg.Config)
-		snapshots := [][]byte{whole.AppendSnapshot(nil)}
+		snapshots, states := [][]byte{whole.AppendSnapshot(nil)}, [][]byte{state(whole)}
 		var outs [][]byte
 		for _, record := range log {
 			mustFold(t, whole, record)
 			outs = append(outs, drain(whole))
-			snapshots = append(snapshots, whole.AppendSnapshot(nil))
+			snapshots, states = append(snapshots, whole.AppendSnapshot(nil)), append(states, state(whole))
 		}
 		for cut := range snapshots {
 			s, err := Restore(cfg.Config, snapshots[cut])
@@ -334,8 +334,8 @@ func TestRestoreAtEveryCut(t *testing.T) {
 				t.Fatalf("seed %d, cut %d: %v", seed, cut, err)
 			}
 			for i := cut; ; i++ {
-				if got := s.AppendSnapshot(nil); !bytes.Equal(got, snapshots[i]) {
-					t.Fatalf("seed %d, cut %d: another snapshot at %d:\n%q\n%q", seed, cut, i, got, snapshots[i])
+				if got := state(s); !bytes.Equal(got, states[i]) {
+					t.Fatalf("seed %d, cut %d: another state at %d:\n%q\n%q", seed, cut, i, got, states[i])
 				}
 				if i == len(log) {
 					break
@@ -407,14 +407,14 @@ func TestGapLeavesTheShardAsItWas(t *testing.T) {
 	s := New(randomSetting(rand.New(rand.NewSource(1))).Config)
 	first := click.Section{Start: 10, End: 20, At: 5, Sources: 1, Watermark: 7}
 	mustFold(t, s, first.Append(nil))
-	before := s.AppendSnapshot(nil)
+	before := state(s)
 	next := click.Section{Start: 21, End: 30, At: 9000, Sources: 1, Watermark: 9000}
 	err := s.Fold(s.Position(), &next)
 	gap, ok := errors.AsType[Gap](err)
 	if !ok || gap.Want != 20 || gap.Got != 21 {
 		t.Fatalf("got %v", err)
 	}
-	if !bytes.Equal(s.AppendSnapshot(nil), before) {
+	if !bytes.Equal(state(s), before) {
 		t.Fatal("the shard changed")
 	}
 }

@@ -22,49 +22,137 @@ const totalMax = 1 << 62
 // another shard, of other numbers of shards or reducers, of another window size
 // or of a version it does not know, and one that contradicts itself.
 func Restore(cfg Config, b []byte) (*Shard, error) {
-	s := New(cfg)
-	d := decoder{b: b}
-	if v := d.byte(); v != snapshotVersion {
+	r := restoring{s: New(cfg), decoder: decoder{b: b}, windows: map[uint32]*window{}, clicks: map[uint32]int64{}}
+	if v := r.byte(); v != snapshotVersion {
 		return nil, fmt.Errorf("restore: %w: format version %d, this program reads %d", ErrSnapshot, v, snapshotVersion)
 	}
 	for _, f := range [...]struct {
 		name string
 		want int64
 	}{{"shard", int64(cfg.Shard)}, {"shards", int64(cfg.Shards)}, {"reducers", int64(cfg.Reducers)}, {"window size", cfg.Size}} {
-		if got := d.int(math.MaxInt64); d.err == nil && got != f.want {
+		if got := r.int(math.MaxInt64); r.err == nil && got != f.want {
 			return nil, fmt.Errorf("restore: %w: it is of %s %d, configured is %d", ErrSnapshot, f.name, got, f.want)
 		}
 	}
-	s.restoreHead(&d)
-	s.restoreSources(&d)
-	s.restoreWindows(&d)
-	s.restoreIDs(&d)
-	if len(d.b) > 0 {
-		d.fail("more than a snapshot")
+	for r.err == nil && !r.whole {
+		r.block()
 	}
-	if d.err != nil {
-		return nil, fmt.Errorf("restore: %w: %w", ErrSnapshot, d.err)
+	if len(r.b) > 0 {
+		r.fail("more than a snapshot")
 	}
-	return s, nil
+	if r.err != nil {
+		return nil, fmt.Errorf("restore: %w: %w", ErrSnapshot, r.err)
+	}
+	return r.s, nil
 }
 
-func (s *Shard) restoreHead(d *decoder) {
-	s.position = d.int(totalMax)
-	s.clock, s.watermark, s.emitted = d.time(), d.time(), d.time()
-	s.gone, s.forgotten = d.int(windowsMax), d.int(windowsMax)
-	for _, c := range d.take(8) {
+// restoring is a shard on its way back.
+type restoring struct {
+	decoder
+	s       *Shard
+	windows map[uint32]*window // by number, as far as their ads are known; without an index
+	clicks  map[uint32]int64   // how many ids there are, by number of their window
+	whole   bool
+}
+
+// block reads the next block.
+func (r *restoring) block() {
+	switch r.byte() {
+	case blockIDs:
+		r.restoreIDs()
+	case blockAds:
+		r.restoreAds()
+	case blockAgain:
+		r.restoreClicks()
+	case blockEnd:
+		r.whole = true
+		r.restoreHead()
+		r.restoreSources()
+		r.restoreWindows()
+		r.restorePast()
+	default:
+		r.fail("a block that cannot be")
+	}
+}
+
+// restoreIDs puts ids into the table. They mostly come as they lay in one segment,
+// which then gets its room at once.
+func (r *restoring) restoreIDs() {
+	var n uint32
+	if b := r.take(4); b != nil {
+		n = binary.BigEndian.Uint32(b)
+	}
+	if int64(n) > int64(len(r.b)/idBytes) {
+		r.fail("cut short")
+		return
+	}
+	t := &r.s.ids
+	for i, b := 0, r.take(int(n)*idBytes); len(b) > 0; i, b = i+1, b[idBytes:] {
+		c := slot{
+			hi: binary.BigEndian.Uint64(b), lo: binary.BigEndian.Uint64(b[8:]),
+			check: binary.BigEndian.Uint32(b[16:]), window: binary.BigEndian.Uint32(b[20:]),
+		}
+		h := hashID(click.ID{Hi: c.hi, Lo: c.lo})
+		if g := t.segment(h); i == 0 && g.taken == 0 {
+			t.resize(g, (int(n)*4/3+2*groupSlots)/groupSlots)
+		}
+		t.insert(h, c)
+		r.clicks[c.window]++
+	}
+}
+
+// restoreAds reads further ads of a window.
+func (r *restoring) restoreAds() {
+	number := uint32(r.int(windowsMax - 1))
+	w := r.windows[number]
+	if w == nil {
+		w = &window{number: number}
+		r.windows[number] = w
+	}
+	for n := r.count(2); n > 0 && r.err == nil; n-- {
+		ad := r.take(int(r.int(adMax)))
+		count := r.int(totalMax)
+		if count == 0 || len(w.ads.arena)+len(ad) > math.MaxUint32 {
+			r.fail("an ad that cannot be")
+			return
+		}
+		w.ads.entries = append(w.ads.entries, entry{at: uint32(len(w.ads.arena)), length: uint16(len(ad)), count: count})
+		w.ads.arena = append(w.ads.arena, ad...)
+	}
+}
+
+// restoreClicks adds clicks to ads that are known.
+func (r *restoring) restoreClicks() {
+	w := r.windows[uint32(r.int(windowsMax-1))]
+	for n := r.count(1); n > 0 && r.err == nil; n-- {
+		place := r.int(math.MaxUint32)
+		if w == nil || place >= int64(len(w.ads.entries)) {
+			r.fail("a click of no ad")
+			return
+		}
+		w.ads.entries[place].count++
+	}
+}
+
+func (r *restoring) restoreHead() {
+	s := r.s
+	s.position = r.int(totalMax)
+	s.clock, s.watermark, s.emitted = r.time(), r.time(), r.time()
+	s.gone, s.forgotten = r.int(windowsMax), r.int(windowsMax)
+	for _, c := range r.take(8) {
 		s.seed = s.seed<<8 | uint64(c)
 	}
 	if s.forgotten > s.gone || s.emitted > s.clock {
-		d.fail("bounds out of order")
+		r.fail("bounds out of order")
 	}
-	s.ids.forgotten = s.forgotten
-	if s.said = d.int(totalMax); s.said > s.position {
-		d.fail("it spoke before it read")
+	s.ids.forget(s.forgotten) // and sweep those that went while the snapshot was taken
+	if s.said = r.int(totalMax); s.said > s.position {
+		r.fail("it spoke before it read")
 	}
 }
 
-func (s *Shard) restoreSources(d *decoder) {
+func (r *restoring) restoreSources() {
+	s, d := r.s, &r.decoder
 	for n := d.count(20); n > 0 && d.err == nil; n-- {
 		p, rest, err := click.ParseProgress(d.b)
 		if err != nil {
@@ -84,80 +172,73 @@ func (s *Shard) restoreSources(d *decoder) {
 	}
 }
 
-func (s *Shard) restoreWindows(d *decoder) {
-	next := s.gone
-	// Each window has an ad, each ad a click, and each click its id further on.
-	for n := d.count(idBytes); n > 0 && d.err == nil; n-- {
-		number := d.int(windowsMax - 1)
+func (r *restoring) restoreWindows() {
+	next := r.s.gone
+	for n := r.count(5); n > 0 && r.err == nil; n-- {
+		number := r.int(windowsMax - 1)
 		if number < next {
-			d.fail("windows out of order")
+			r.fail("windows out of order")
 			return
 		}
 		next = number + 1
-		w := &window{number: uint32(number)}
-		flags := d.byte()
+		w := r.windows[uint32(number)]
+		if w == nil {
+			r.fail("a window without its ads")
+			return
+		}
+		flags := r.byte()
 		w.final, w.changed = flags&flagFinal != 0, flags&flagChanged != 0
-		w.revision = d.int(totalMax)
-		if w.restoreAds(d, s.seed); flags > flagFinal|flagChanged || w.clicks == 0 {
-			d.fail("a window that cannot be")
+		w.revision = r.int(totalMax)
+		if ads := r.int(math.MaxUint32); flags > flagFinal|flagChanged || ads == 0 || ads != int64(len(w.ads.entries)) {
+			r.fail("a window that cannot be")
+			return
 		}
-		s.windows = append(s.windows, w)
+		for m := r.count(1); m > 0 && r.err == nil; m-- {
+			place := r.int(math.MaxUint32)
+			if place >= int64(len(w.ads.entries)) || !w.changed {
+				r.fail("an ad that cannot have changed")
+				return
+			}
+			w.ads.entries[place].changed = true
+		}
+		if !w.ads.reindex(r.s.seed) {
+			r.fail("an ad twice")
+			return
+		}
+		for i := range w.ads.entries {
+			w.clicks += w.ads.entries[i].count
+		}
+		r.s.windows = append(r.s.windows, w)
 	}
 }
 
-func (w *window) restoreAds(d *decoder, seed uint64) {
-	for n := d.count(idBytes); n > 0 && d.err == nil; n-- {
-		ad := d.take(int(d.int(adMax)))
-		v := d.int(2*int64(len(d.b)/idBytes) + 1)
-		h := click.HashAd(ad, seed)
-		if v>>1 == 0 || w.ads.find(h, ad) != nil {
-			d.fail("an ad that cannot be")
-			return
-		}
-		e := w.ads.insert(h, ad)
-		e.count, e.changed = v>>1, v&1 != 0
-		w.clicks += e.count
-	}
-}
-
-// restoreIDs takes in the ids and holds the windows against them: every click
-// that was counted left one.
-func (s *Shard) restoreIDs(d *decoder) {
-	b := d.take(d.count(idBytes) * idBytes)
-	s.held = int64(len(b) / idBytes)
-	clicks := map[uint32]int64{}
-	var last slot
-	segment := -1
-	for ; len(b) > 0; b = b[idBytes:] {
-		c := slot{
-			hi: binary.BigEndian.Uint64(b), lo: binary.BigEndian.Uint64(b[8:]),
-			check: binary.BigEndian.Uint32(b[16:]), window: binary.BigEndian.Uint32(b[20:]),
-		}
-		h := hashID(click.ID{Hi: c.hi, Lo: c.lo})
-		at := int(h >> (64 - segmentBits))
-		if at < segment || at == segment && compareSlots(last, c) >= 0 || int64(c.window) < s.forgotten {
-			d.fail("ids out of order")
-			return
-		}
-		segment, last = at, c
-		s.ids.insert(h, c)
-		clicks[c.window]++
-	}
+// restorePast holds the windows against the ids: every click that was counted left
+// one. What is left are windows that were let go of and whose ids are still held.
+func (r *restoring) restorePast() {
+	s := r.s
+	held := r.int(totalMax)
 	for _, w := range s.windows {
-		if clicks[w.number] != w.clicks {
-			d.fail("a click without its id")
+		if r.clicks[w.number] != w.clicks {
+			r.fail("a click without its id")
 			return
 		}
-		delete(clicks, w.number)
+		s.held += w.clicks
+		delete(r.clicks, w.number)
 	}
-	// What is left are windows that were let go of and whose ids are still held.
-	past := make([]*window, 0, len(clicks)+len(s.windows))
-	for _, number := range slices.Sorted(maps.Keys(clicks)) {
+	past := make([]*window, 0, len(r.clicks)+len(s.windows))
+	for _, number := range slices.Sorted(maps.Keys(r.clicks)) {
+		if int64(number) < s.forgotten {
+			continue
+		}
 		if int64(number) >= s.gone {
-			d.fail("an id without its click")
+			r.fail("an id without its click")
 			return
 		}
-		past = append(past, &window{number: number, clicks: clicks[number], final: true})
+		s.held += r.clicks[number]
+		past = append(past, &window{number: number, clicks: r.clicks[number], final: true})
+	}
+	if s.held != held {
+		r.fail("ids are missing")
 	}
 	s.windows = append(past, s.windows...)
 }

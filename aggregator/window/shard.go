@@ -62,7 +62,8 @@ type Shard struct {
 	refused []Refusal
 	taken   bool // refused was handed out
 	block   [blockClicks]pending
-	touched uint64 // see touch
+	touched uint64    // see touch
+	taking  *Snapshot // nil when none is being taken
 }
 
 // New makes the shard that has read nothing. It panics when the configuration

@@ -1,31 +1,46 @@
 package window
 
 import (
-	"cmp"
 	"encoding/binary"
-	"slices"
 
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-// A snapshot holds everything a shard knows, in an order that the log alone
-// decides: two shards of one log have equal snapshots, however their tables lie
-// in memory.
+// A snapshot holds everything a shard knows at one position of its log. It is taken
+// in pieces, with Folds between them, so that counting never waits for more than a
+// piece; see [Snapshot] for why it is of one position all the same. In which order
+// ids and blocks stand has no meaning.
 //
-// Layout, version 2 (uvarints unless said otherwise; "time" is a byte 0 for
+// Layout, version 3 (uvarints unless said otherwise; "time" is a byte 0 for
 // none, or a byte 1 and a varint of Unix ms):
 //
-//	byte version = 2
+//	byte version = 3
 //	Shard, Shards, Reducers, Size
-//	position; time clock, watermark, emitted
-//	gone, forgotten; 8 bytes seed
-//	said, the position at the last emission
-//	n sources in order, each as click.AppendProgress writes it, then
-//	  term; time closed; horizon, expected; time at; byte retired
-//	n windows whose counts are kept, ascending: number, flags (1 final, 2 changed), revision,
-//	  n ads in the order they came: length + ad, count·2 + changed
-//	n ids, by segment and then by value: 8 bytes hi, 8 bytes lo, 4 bytes check, 4 bytes window, big endian
-const snapshotVersion = 2
+//	blocks, each a byte that says what it is, and
+//	  ids:     4 bytes n, big endian, n ids: 8 bytes hi, 8 bytes lo, 4 bytes check, 4 bytes window, big endian
+//	  ads:     number of a window, n further ads of it in the order they came: length + ad, count
+//	  clicks:  number of a window, n places of ads above: one more click of each
+//	the block end:
+//	  position; time clock, watermark, emitted
+//	  gone, forgotten; 8 bytes seed
+//	  said, the position at the last emission
+//	  n sources in order, each as click.AppendProgress writes it, then
+//	    term; time closed; horizon, expected; time at; byte retired
+//	  n windows whose counts are kept, ascending: number, flags (1 final, 2 changed), revision,
+//	    how many ads, n places of those that changed since they were last said
+//	  how many ids
+//
+// Blocks may hold ids of windows below forgotten and ads of windows below gone,
+// which were let go of while the snapshot was taken: they are passed over.
+const snapshotVersion = 3
+
+// The blocks.
+const (
+	blockEnd = iota
+	blockIDs
+	blockAds
+	blockAgain
+)
 
 // idBytes is what one id takes, here and in memory.
 const idBytes = 24
@@ -35,14 +50,143 @@ const (
 	flagChanged = 2
 )
 
-// AppendSnapshot encodes the shard's state after b. It changes nothing.
+// Snapshot is a snapshot of a shard being taken. The ids go into it one segment of
+// the table after the other, the ads of each window from the first to the last. What
+// is counted meanwhile is either in what is still to be taken, or it is noted and
+// added: so when the last piece is taken, the pieces together are the state at
+// that moment, and nothing was copied or held still.
+type Snapshot struct {
+	s       *Shard
+	begun   bool
+	segment int      // ids of the segments below it are taken
+	ids     []slot   // counted since, in segments that are taken
+	windows []*taken // whose ads are taken, all or some
+}
+
+// taken is how far a window is taken.
+type taken struct {
+	window *window
+	ads    int      // the first ones, which are taken
+	again  []uint32 // places of those of them that were clicked since
+}
+
+// Snapshot begins a snapshot. One that was begun before is given up.
+func (s *Shard) Snapshot() *Snapshot {
+	s.taking = &Snapshot{s: s}
+	return s.taking
+}
+
+// AppendSnapshot encodes the shard's whole state after b, and changes nothing of it.
+// A snapshot that is being taken is given up.
 func (s *Shard) AppendSnapshot(b []byte) []byte {
-	b = append(b, snapshotVersion)
-	for _, v := range [...]int64{
-		int64(s.cfg.Shard), int64(s.cfg.Shards), int64(s.cfg.Reducers), s.cfg.Size, s.position,
-	} {
-		b = binary.AppendUvarint(b, uint64(v))
+	for t := s.Snapshot(); ; {
+		var whole bool
+		if b, whole = t.Append(b, 1<<20); whole {
+			return b
+		}
 	}
+}
+
+// Append encodes the next piece after b: somewhat more than size bytes, and what was
+// noted since the last piece. It returns true with the last one, and is not called again. The
+// snapshot is then of the shard's position at this moment. A partial that Out has
+// not handed over is not in it.
+func (t *Snapshot) Append(b []byte, size int) (_ []byte, whole bool) {
+	if t.s.taking != t {
+		panic("window: a piece of a snapshot that was given up or is whole")
+	}
+	if !t.begun {
+		t.begun = true
+		c := &t.s.cfg
+		b = append(b, snapshotVersion)
+		for _, v := range [...]int64{int64(c.Shard), int64(c.Shards), int64(c.Reducers), c.Size} {
+			b = binary.AppendUvarint(b, uint64(v))
+		}
+	}
+	b = t.appendSince(b)
+	end := len(b) + size // or a busy shard's clicks since would be all there is room for
+	for ; t.segment < len(t.s.ids.segments); t.segment++ {
+		if len(b) >= end {
+			return b, false
+		}
+		b = t.s.ids.segments[t.segment].append(b, t.s.forgotten)
+	}
+	for _, w := range t.s.live() {
+		if b = t.appendAds(b, t.of(w), end); len(b) >= end {
+			return b, false
+		}
+	}
+	t.s.taking = nil
+	return t.s.appendEnd(append(b, blockEnd)), true
+}
+
+// counted notes a click in what is taken already. It is called for each click that
+// is counted while a snapshot is taken.
+func (t *Snapshot) counted(p *pending, w *window, c slot) {
+	if int(p.hash>>(64-segmentBits)) < t.segment {
+		t.ids = append(t.ids, c)
+	}
+	for _, k := range t.windows {
+		if k.window == w {
+			if place := w.ads.lookup(p.adHash, p.Ad); place < k.ads {
+				k.again = append(k.again, uint32(place))
+			}
+			return
+		}
+	}
+}
+
+// appendSince adds what was noted since the last piece.
+func (t *Snapshot) appendSince(b []byte) []byte {
+	b = appendIDs(b, t.ids)
+	t.ids = t.ids[:0]
+	for _, k := range t.windows {
+		if len(k.again) == 0 {
+			continue
+		}
+		b = binary.AppendUvarint(append(b, blockAgain), uint64(k.window.number))
+		b = binary.AppendUvarint(b, uint64(len(k.again)))
+		for _, place := range k.again {
+			b = binary.AppendUvarint(b, uint64(place))
+		}
+		k.again = k.again[:0]
+	}
+	return b
+}
+
+// of returns how far a window is taken.
+func (t *Snapshot) of(w *window) *taken {
+	for _, k := range t.windows {
+		if k.window == w {
+			return k
+		}
+	}
+	t.windows = append(t.windows, &taken{window: w})
+	return t.windows[len(t.windows)-1]
+}
+
+// appendAds adds ads that are not taken yet, until there are end bytes.
+func (t *Snapshot) appendAds(b []byte, k *taken, end int) []byte {
+	const blockAdsMost = 1000
+	ads := &k.window.ads
+	for k.ads < len(ads.entries) && len(b) < end {
+		n := min(blockAdsMost, len(ads.entries)-k.ads)
+		b = binary.AppendUvarint(append(b, blockAds), uint64(k.window.number))
+		b = binary.AppendUvarint(b, uint64(n))
+		for i := k.ads; i < k.ads+n; i++ {
+			e := &ads.entries[i]
+			b = binary.AppendUvarint(b, uint64(e.length))
+			b = append(b, ads.ad(e)...)
+			b = binary.AppendUvarint(b, uint64(e.count))
+		}
+		k.ads += n
+	}
+	return b
+}
+
+// appendEnd adds what is small.
+func (s *Shard) appendEnd(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(s.position))
 	for _, ms := range [...]int64{s.clock, s.watermark, s.emitted} {
 		b = appendTime(b, ms)
 	}
@@ -59,8 +203,7 @@ func (s *Shard) AppendSnapshot(b []byte) []byte {
 	for _, w := range live {
 		b = w.append(b)
 	}
-	b = binary.AppendUvarint(b, uint64(s.held))
-	return s.ids.append(slices.Grow(b, int(s.held)*idBytes))
+	return binary.AppendUvarint(b, uint64(s.held))
 }
 
 func (s *source) append(b []byte) []byte {
@@ -91,35 +234,52 @@ func (w *window) append(b []byte) []byte {
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(w.revision))
 	b = binary.AppendUvarint(b, uint64(len(w.ads.entries)))
-	for i := range w.ads.entries {
-		e := &w.ads.entries[i]
-		b = binary.AppendUvarint(b, uint64(e.length))
-		b = append(b, w.ads.ad(e)...)
-		v := uint64(e.count) << 1
-		if e.changed {
-			v |= 1
+	changed := 0
+	if w.changed { // else no ad did
+		for i := range w.ads.entries {
+			if w.ads.entries[i].changed {
+				changed++
+			}
 		}
-		b = binary.AppendUvarint(b, v)
+	}
+	b = binary.AppendUvarint(b, uint64(changed))
+	for i := 0; changed > 0; i++ {
+		if w.ads.entries[i].changed {
+			b = binary.AppendUvarint(b, uint64(i))
+			changed--
+		}
 	}
 	return b
 }
 
-func (t *ids) append(b []byte) []byte {
-	var ordered []slot
-	for i := range t.segments {
-		ordered = ordered[:0]
-		g := &t.segments[i]
-		for j, tags := range g.tags {
-			for m := occupied(tags); m != 0; m &= m - 1 {
-				if c := &g.slots[j*groupSlots+first(m)]; int64(c.window) >= t.forgotten {
-					ordered = append(ordered, *c)
-				}
+// append adds the segment's ids of windows from a number on.
+func (g *segment) append(b []byte, forgotten int64) []byte {
+	if g.taken == 0 {
+		return b
+	}
+	b = append(b, blockIDs)
+	at := len(b)
+	b = binary.BigEndian.AppendUint32(b, 0)
+	n := uint32(0)
+	for j, tags := range g.tags {
+		for m := occupied(tags); m != 0; m &= m - 1 {
+			if c := &g.slots[j*groupSlots+first(m)]; int64(c.window) >= forgotten {
+				b = c.append(b)
+				n++
 			}
 		}
-		slices.SortFunc(ordered, compareSlots)
-		for j := range ordered {
-			b = ordered[j].append(b)
-		}
+	}
+	binary.BigEndian.PutUint32(b[at:], n)
+	return b
+}
+
+func appendIDs(b []byte, ids []slot) []byte {
+	if len(ids) == 0 {
+		return b
+	}
+	b = binary.BigEndian.AppendUint32(append(b, blockIDs), uint32(len(ids)))
+	for i := range ids {
+		b = ids[i].append(b)
 	}
 	return b
 }
@@ -129,14 +289,4 @@ func (c *slot) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, c.lo)
 	b = binary.BigEndian.AppendUint32(b, c.check)
 	return binary.BigEndian.AppendUint32(b, c.window)
-}
-
-func compareSlots(a, b slot) int {
-	if a.hi != b.hi {
-		if a.hi < b.hi {
-			return -1
-		}
-		return 1
-	}
-	return cmp.Or(cmp.Compare(a.lo, b.lo), cmp.Compare(a.window, b.window))
 }

@@ -183,6 +183,10 @@ func (s *Shard) verdict(p *pending) Verdict {
 		w.revision++
 	}
 	s.held++
-	s.ids.insert(p.hash, slot{hi: p.ID.Hi, lo: p.ID.Lo, check: p.Check, window: p.number})
+	c := slot{hi: p.ID.Hi, lo: p.ID.Lo, check: p.Check, window: p.number}
+	s.ids.insert(p.hash, c)
+	if s.taking != nil {
+		s.taking.counted(p, w, c)
+	}
 	return Counted
 }

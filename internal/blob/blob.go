@@ -3,6 +3,7 @@ package blob
 import (
 	"context"
 	"errors"
+	"io"
 )
 
 // ErrNotFound: there is no blob of that name.
@@ -29,4 +30,11 @@ type Store interface {
 	List(ctx context.Context, prefix string) ([]string, error)
 	// Delete removes a blob; removing one that is not there is no error.
 	Delete(ctx context.Context, name string) error
+}
+
+// Streamer is a [Store] that takes a blob's bytes while they come into being.
+type Streamer interface {
+	// PutFrom is Put of all that r reads. An error of r is returned, and leaves the
+	// old blob.
+	PutFrom(ctx context.Context, name string, r io.Reader) error
 }

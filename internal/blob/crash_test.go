@@ -2,6 +2,7 @@ package blob
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,8 +73,8 @@ func TestFullDiskChangesNothing(t *testing.T) {
 	if err := d.Put(t.Context(), "a", []byte("old")); err != nil {
 		t.Fatal(err)
 	}
-	d.fill = func(f *os.File, data []byte) error {
-		_, err := f.Write(data[:len(data)/2])
+	d.fill = func(f *os.File, data io.Reader) error {
+		_, err := io.CopyN(f, data, 2)
 		return errors.Join(err, syscall.ENOSPC)
 	}
 	for _, name := range []string{"a", "b"} {
@@ -95,7 +96,7 @@ func TestBytesComeBeforeTheName(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir()
 	d := open(t, path)
-	d.fill = func(f *os.File, data []byte) error {
+	d.fill = func(f *os.File, data io.Reader) error {
 		if names, err := d.List(t.Context(), ""); err != nil || len(names) > 0 {
 			t.Errorf("seen while written: %q, %v", names, err)
 		}

@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,13 +22,16 @@ const (
 	unborn = "~" // begins a file that is still being written
 )
 
+// syncBytes are written between two syncs of a file.
+const syncBytes = 8 << 20
+
 // Dir is a [Store] in a directory of a file system. Several processes may use the
 // directory at once, also of several machines if their file system shares locks,
 // as NFS does; all of them must be the same user.
 type Dir struct {
 	path string
 	// fill writes a new file's bytes and makes them durable; tests let it fail.
-	fill func(f *os.File, data []byte) error
+	fill func(f *os.File, data io.Reader) error
 }
 
 // OpenDir opens a directory of blobs, making it if it is not there, and removes
@@ -77,25 +81,44 @@ func removeDead(file string) error {
 	return os.Remove(file)
 }
 
+var _ Streamer = (*Dir)(nil)
+
 // Put implements [Store]. After an error the blob is the old one, unless the
 // error is about the directory: then it may be either.
 func (d *Dir) Put(ctx context.Context, name string, data []byte) error {
+	return d.PutFrom(ctx, name, bytes.NewReader(data))
+}
+
+// PutFrom implements [Streamer], as Put does [Store].
+func (d *Dir) PutFrom(ctx context.Context, name string, r io.Reader) error {
 	file, err := d.file(ctx, name)
 	if err != nil {
 		return err
 	}
-	if int64(len(data)) > MaxBytes {
-		return fmt.Errorf("put blob %s: %d bytes are over the limit of %d", name, len(data), int64(MaxBytes))
-	}
-	if err := d.replace(file, data); err != nil {
+	if err := d.replace(file, &limited{r, MaxBytes}); err != nil {
 		return fmt.Errorf("put blob %s: %w", name, err)
 	}
 	return nil
 }
 
+// limited is a reader that fails when it reads more than may be kept.
+type limited struct {
+	r    io.Reader
+	left int64
+}
+
+// Read implements [io.Reader].
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, fmt.Errorf("more than the limit of %d bytes", int64(MaxBytes))
+	}
+	return n, err
+}
+
 // replace writes beside the file and renames: a crash leaves the old bytes or
 // the new. The order of the two fsyncs is what makes it so.
-func (d *Dir) replace(file string, data []byte) error {
+func (d *Dir) replace(file string, data io.Reader) error {
 	f, err := d.create()
 	if err != nil {
 		return err
@@ -215,11 +238,28 @@ func (d *Dir) file(ctx context.Context, name string) (string, error) {
 	return filepath.Join(d.path, strings.ReplaceAll(name, "/", slash)), nil
 }
 
-func fillFile(f *os.File, data []byte) error {
-	if _, err := f.Write(data); err != nil {
-		return err
+// fillFile writes in pieces, and lets each go to the disk as it is written: all at once
+// in the end would hold up whoever else syncs a file meanwhile.
+func fillFile(f *os.File, data io.Reader) error {
+	buf := make([]byte, 256<<10)
+	for unsynced := 0; ; {
+		n, err := io.ReadFull(data, buf)
+		if _, err := f.Write(buf[:n]); err != nil {
+			return err
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return f.Sync()
+		case err != nil:
+			return err
+		}
+		if unsynced += n; unsynced >= syncBytes {
+			if err := f.Sync(); err != nil {
+				return err
+			}
+			unsynced = 0
+		}
 	}
-	return f.Sync()
 }
 
 func syncDir(path string) error {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,7 @@ func TestOpenLeavesTheLivingAlone(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir()
 	d := open(t, path)
-	d.fill = func(f *os.File, data []byte) error {
+	d.fill = func(f *os.File, data io.Reader) error {
 		open(t, path)
 		return fillFile(f, data)
 	}

@@ -150,7 +150,7 @@ func (w *world) makeRoles() {
 		for i := range c.shards {
 			add(fmt.Sprintf("shard %d %s", i, group), func(ctx context.Context, p *proc) error {
 				a := aggregator.New(w.mutant.log(handle{p}, w), blob.Store(blobs{p}), aggregator.Config{
-					Group: "aggregator" + group, Standby: group, Cluster: "sim", Topics: w.topics, Snapshots: second * 5, Rejected: 1,
+					Group: "aggregator" + group, Standby: group, Cluster: "sim", Topics: w.topics, Snapshots: second * 5, Rejected: 1, Piece: 64,
 					Window: window.Config{
 						Shards: int32(c.shards), Reducers: int32(c.reducers), Size: c.size, Filter: click.FilterAll, PartialBytes: w.partialBytes(),
 					},

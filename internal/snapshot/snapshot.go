@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -32,21 +33,9 @@ func NewKeeper(store blob.Store, cluster, name string) *Keeper {
 
 const (
 	magic   = "clickagg snapshot\n"
-	version = 2
+	version = 3
 	suffix  = ".snap"
 )
-
-// Seal wraps a state's bytes with what proves them whole and ours, and with the
-// place in the log they belong to. The state is what fill appends.
-func (k *Keeper) Seal(at stream.Place, fill func([]byte) []byte) []byte {
-	b := append([]byte(magic), version)
-	b = binary.AppendUvarint(b, uint64(len(k.identity)))
-	b = append(b, k.identity...)
-	b = binary.BigEndian.AppendUint64(b, uint64(at.Offset))
-	b = binary.BigEndian.AppendUint32(b, uint32(at.Epoch))
-	b = fill(append(b, at.Topic[:]...))
-	return binary.BigEndian.AppendUint64(b, xxh3.Hash(b))
-}
 
 // placeBytes is what the place takes: offset, epoch and the topic's id.
 const placeBytes = 8 + 4 + 16
@@ -72,17 +61,21 @@ func (k *Keeper) open(b []byte) (at stream.Place, state []byte, err error) {
 	if id := string(rest[:n]); id != k.identity {
 		return at, nil, fmt.Errorf("belongs to %q, not to %q", id, k.identity)
 	}
-	rest = rest[n:]
+	state = rest[n : len(rest)-placeBytes]
+	rest = rest[len(rest)-placeBytes:]
 	at.Offset, at.Epoch = int64(binary.BigEndian.Uint64(rest)), int32(binary.BigEndian.Uint32(rest[8:]))
 	copy(at.Topic[:], rest[12:])
-	return at, rest[placeBytes:], nil
+	return at, state, nil
 }
 
-// Save keeps a sealed snapshot and removes all but the newest [Kept].
-func (k *Keeper) Save(ctx context.Context, position int64, sealed []byte) error {
-	if err := k.store.Put(ctx, k.name(position), sealed); err != nil {
+// Save keeps a draft, waiting for its pieces, and removes all but the newest [Kept].
+// A store that takes no streams gets it as a whole.
+func (k *Keeper) Save(ctx context.Context, d *Draft) error {
+	defer d.done()
+	if err := k.put(ctx, d); err != nil {
 		return fmt.Errorf("snapshot: put: %w", err)
 	}
+	position, _ := k.position(d.name)
 	names, err := k.store.List(ctx, k.prefix)
 	if err != nil {
 		return fmt.Errorf("snapshot: list: %w", err)
@@ -101,6 +94,17 @@ func (k *Keeper) Save(ctx context.Context, position int64, sealed []byte) error 
 		}
 	}
 	return nil
+}
+
+func (k *Keeper) put(ctx context.Context, d *Draft) error {
+	if s, ok := k.store.(blob.Streamer); ok {
+		return s.PutFrom(ctx, d.name, d)
+	}
+	all, err := io.ReadAll(d)
+	if err != nil {
+		return err
+	}
+	return k.store.Put(ctx, d.name, all)
 }
 
 // Newest hands the newest whole snapshot's state to restore, and older ones as

@@ -28,7 +28,10 @@ func place(offset int64) stream.Place {
 
 func save(t *testing.T, k *Keeper, position int64, state string) {
 	t.Helper()
-	if err := k.Save(t.Context(), position, k.Seal(place(position), func(b []byte) []byte { return append(b, state...) })); err != nil {
+	d := k.Draft(position)
+	d.Add(func(b []byte) []byte { return append(b, state...) })
+	d.End(place(position))
+	if err := k.Save(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -140,5 +143,57 @@ func TestRefused(t *testing.T) {
 	})
 	if err != nil || !found || at != place(1) || len(skipped) != 1 || !slices.Equal(tried, []string{"bad", "good"}) {
 		t.Errorf("at %v, found %v, passed over %v, tried %v, %v", at, found, skipped, tried, err)
+	}
+}
+
+// The pieces of a draft are one state, whether they were there before it is written
+// or come while it is, and more of them than may wait.
+func TestPieces(t *testing.T) {
+	t.Parallel()
+	for name, store := range map[string]blob.Store{"streams": open(t), "whole": struct{ blob.Store }{open(t)}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := NewKeeper(store, "c1", "aggregator/3")
+			d := k.Draft(7)
+			saved := make(chan error)
+			go func() { saved <- k.Save(t.Context(), d) }()
+			piece := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+			var want []byte
+			for i := range 20 {
+				piece[0] = byte(i)
+				want = append(want, piece...)
+				d.Wait()
+				d.Add(func(b []byte) []byte { return append(b, piece...) })
+			}
+			d.End(place(9))
+			if err := <-saved; err != nil {
+				t.Fatal(err)
+			}
+			var got string
+			at, found, _, err := k.Newest(t.Context(), func(b []byte) error { got = string(b); return nil })
+			if err != nil || !found || at != place(9) || got != string(want) {
+				t.Errorf("%d bytes at %v, %v, %v; want %d", len(got), at, found, err, len(want))
+			}
+		})
+	}
+}
+
+// What was given up is not kept, and who adds to it does not wait for ever.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	k := NewKeeper(store, "c1", "aggregator/3")
+	save(t, k, 1, "old")
+	d := k.Draft(2)
+	saved := make(chan error)
+	go func() { saved <- k.Save(t.Context(), d) }()
+	d.Add(func(b []byte) []byte { return append(b, make([]byte, 2*Ahead)...) })
+	d.GiveUp()
+	if err := <-saved; !errors.Is(err, errGivenUp) {
+		t.Errorf("saved: %v", err)
+	}
+	d.Wait()
+	if state, at, skipped := newest(t, k); state != "old" || at != 1 || skipped != 0 || !d.Room() {
+		t.Errorf("%q at %d, %d passed over", state, at, skipped)
 	}
 }

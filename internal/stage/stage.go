@@ -27,9 +27,14 @@ type Machine interface {
 	Pending() int
 	// Flush sends what waits and returns when it is acknowledged.
 	Flush(ctx context.Context) error
-	// AppendSnapshot encodes the state. Nothing may wait for Flush.
-	AppendSnapshot(b []byte) []byte
+	// Snapshot begins to encode the state, and gives up what was begun before.
+	Snapshot() Pieces
 }
+
+// Pieces appends the next piece of a snapshot after b, and tells whether it was the
+// last. The machine may Fold between two pieces: the snapshot is of its position at
+// the last one. Nothing may wait for Flush then.
+type Pieces func(b []byte) (_ []byte, whole bool)
 
 // Config is where a machine runs.
 type Config struct {
@@ -48,7 +53,8 @@ type Config struct {
 
 const (
 	readWait   = 500 * time.Millisecond
-	flushBytes = 4 << 20 // outputs of about this size are flushed at once
+	pieceWait  = 5 * time.Millisecond // the longest read while a snapshot is taken
+	flushBytes = 4 << 20              // outputs of about this size are flushed at once
 	stopWait   = 10 * time.Second
 	watchEvery = 100 * time.Millisecond
 )
@@ -61,16 +67,19 @@ type run[M Machine] struct {
 	epoch  int32 // of the leader that wrote the last record that was read
 	kept   int64 // position of the newest snapshot
 	next   time.Time
-	saving bool
-	saved  chan saved
+	taking *taking // the snapshot on its way; nil when there is none
+	saved  chan error
 	torn   bool // a Fold failed: the state may be of half a record
 
 	watched time.Time
 }
 
-type saved struct {
-	at  stream.Place
-	err error
+// taking is a snapshot on its way into the store.
+type taking struct {
+	pieces Pieces // nil when all are taken
+	draft  *snapshot.Draft
+	saving bool         // somebody writes
+	at     stream.Place // what it is of, when all pieces are taken
 }
 
 // Run runs a machine until ctx ends, which is no error, and returns when nothing of
@@ -83,7 +92,7 @@ func Run[M Machine](ctx context.Context, cfg Config, fresh func() M, restore fun
 	if cfg.Background == nil {
 		cfg.Background = func(f func()) { go f() }
 	}
-	r := &run[M]{cfg: cfg, epoch: stream.NoEpoch, saved: make(chan saved, 1)}
+	r := &run[M]{cfg: cfg, epoch: stream.NoEpoch, saved: make(chan error, 1)}
 	if err := r.begin(ctx, fresh, restore); err != nil {
 		return r.quiet(ctx, err)
 	}
@@ -163,7 +172,11 @@ func (r *run[M]) begin(ctx context.Context, fresh func() M, restore func([]byte)
 
 // turn is one turn: fold, flush, keep the state, show the position. In this order.
 func (r *run[M]) turn(ctx context.Context, in stream.Reader, watch func(M, int64)) error {
-	b, err := in.Read(ctx, readWait)
+	wait := readWait
+	if r.taking != nil && r.taking.pieces != nil {
+		wait = pieceWait
+	}
+	b, err := in.Read(ctx, wait)
 	if err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
@@ -193,8 +206,11 @@ func (r *run[M]) turn(ctx context.Context, in stream.Reader, watch func(M, int64
 	if err := r.showSaved(ctx); err != nil {
 		return err
 	}
-	if !r.saving && r.m.Position() > r.kept && !r.cfg.Clock.Now().Before(r.next) {
-		r.save(ctx)
+	if r.taking == nil && r.m.Position() > r.kept && !r.cfg.Clock.Now().Before(r.next) {
+		r.take()
+	}
+	if t := r.taking; t != nil && t.pieces != nil && t.draft.Room() {
+		r.piece(ctx)
 	}
 	return nil
 }
@@ -206,37 +222,54 @@ func (r *run[M]) flush(ctx context.Context) error {
 	return r.m.Flush(ctx)
 }
 
-// save writes the state beside the stage: only encoding it takes the stage's time.
-func (r *run[M]) save(ctx context.Context) {
-	at := r.place()
-	sealed := r.cfg.Snapshots.Seal(at, r.m.AppendSnapshot)
-	r.saving = true
+// take begins a snapshot.
+func (r *run[M]) take() {
+	r.taking = &taking{pieces: r.m.Snapshot(), draft: r.cfg.Snapshots.Draft(r.m.Position())}
 	r.next = r.cfg.Clock.Now().Add(r.cfg.Interval)
-	r.cfg.Background(func() {
-		r.saved <- saved{at, r.cfg.Snapshots.Save(context.WithoutCancel(ctx), at.Offset, sealed)}
+}
+
+// piece takes the next piece of the snapshot, between two turns: it is written beside
+// the stage, and only encoding a piece takes the stage's time. Writing begins when
+// all pieces are there or no more may wait.
+func (r *run[M]) piece(ctx context.Context) {
+	t := r.taking
+	whole := false
+	t.draft.Add(func(b []byte) []byte {
+		b, whole = t.pieces(b)
+		return b
 	})
+	if whole {
+		t.pieces, t.at = nil, r.place()
+		t.draft.End(t.at)
+	}
+	if !t.saving && (whole || !t.draft.Room()) {
+		t.saving = true
+		r.cfg.Background(func() { r.saved <- r.cfg.Snapshots.Save(context.WithoutCancel(ctx), t.draft) })
+	}
 }
 
 // showSaved commits the position of a snapshot that has been written meanwhile.
 func (r *run[M]) showSaved(ctx context.Context) error {
 	select {
-	case s := <-r.saved:
-		r.saving = false
-		return r.show(ctx, s)
+	case err := <-r.saved:
+		t := r.taking
+		r.taking = nil
+		if err != nil {
+			if ctx.Err() == nil {
+				r.cfg.Logger.Warn("state not kept; counting goes on, a restart will take longer", zap.Error(err))
+			}
+			return nil
+		}
+		return r.show(ctx, t.at)
 	default:
 		return nil
 	}
 }
 
-func (r *run[M]) show(ctx context.Context, s saved) error {
-	if s.err != nil {
-		if ctx.Err() == nil {
-			r.cfg.Logger.Warn("state not kept; counting goes on, a restart will take longer", zap.Error(s.err))
-		}
-		return nil
-	}
-	r.kept = s.at.Offset
-	p := stream.Position{Offset: s.at.Offset, Epoch: s.at.Epoch}
+// show commits the position of a snapshot that is kept.
+func (r *run[M]) show(ctx context.Context, at stream.Place) error {
+	r.kept = at.Offset
+	p := stream.Position{Offset: at.Offset, Epoch: at.Epoch}
 	if err := r.cfg.Log.Commit(ctx, r.cfg.Group, r.cfg.Topic, r.cfg.Partition, p); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
@@ -249,23 +282,30 @@ func (r *run[M]) show(ctx context.Context, s saved) error {
 func (r *run[M]) end(ctx context.Context, well bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
 	defer cancel()
-	if r.saving {
-		s := <-r.saved
-		if !well {
-			return nil
-		}
-		if err := moved(r.show(ctx, s)); err != nil {
-			return err
+	if t := r.taking; t != nil {
+		r.taking = nil
+		t.draft.GiveUp()
+		if t.saving && <-r.saved == nil && well {
+			if err := moved(r.show(ctx, t.at)); err != nil {
+				return err
+			}
 		}
 	}
-	at := r.place()
-	if !well || r.m.Pending() > 0 || at.Offset == r.kept {
+	if !well || r.m.Pending() > 0 || r.m.Position() == r.kept {
 		return nil
 	}
-	if err := r.cfg.Snapshots.Save(ctx, at.Offset, r.cfg.Snapshots.Seal(at, r.m.AppendSnapshot)); err != nil {
+	r.take()
+	t := r.taking
+	for t.pieces != nil {
+		if t.saving {
+			t.draft.Wait()
+		}
+		r.piece(ctx)
+	}
+	if err := <-r.saved; err != nil {
 		return fmt.Errorf("keep the state at the end: %w", err)
 	}
-	return moved(r.show(ctx, saved{at: at}))
+	return moved(r.show(ctx, t.at))
 }
 
 // moved takes it for what it is that a stage that has ended is not the owner any

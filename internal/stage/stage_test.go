@@ -53,8 +53,10 @@ func (a *adder) Flush(ctx context.Context) error {
 	return nil
 }
 
-func (a *adder) AppendSnapshot(b []byte) []byte {
-	return binary.AppendVarint(binary.AppendVarint(b, a.position), a.sum)
+func (a *adder) Snapshot() Pieces {
+	return func(b []byte) ([]byte, bool) {
+		return binary.AppendVarint(binary.AppendVarint(b, a.position), a.sum), true
+	}
 }
 
 // bench is an installation of one adder.

@@ -167,7 +167,7 @@ func (p *prober) askOne(ctx context.Context, q *question) {
 	case err != nil:
 		p.faults = append(p.faults, fmt.Errorf("ask for %s: %w", q.ad, err))
 		p.close(q)
-	case c.Count > 1 || q.final && c.Count != 1:
+	case c.Count > 1 || c.Status == api.Final && c.Count != 1:
 		p.faults = append(p.faults, fmt.Errorf("%s was clicked once, and the answer is %d", q.ad, c.Count))
 		p.close(q)
 	case q.final && c.Status != api.Final, c.Count == 0:
