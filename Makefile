@@ -10,10 +10,10 @@ EVENTS ?= 200000
 export E2E_KAFKA ?= kafka-4.1
 export E2E_CASSANDRA ?= cassandra-5.0
 
-.PHONY: help build demo test test-matrix check lint unit servers services e2e sim fuzz bench bench-peers docs clean
+.PHONY: help build demo test test-matrix check lint unit servers services e2e sim fuzz bench bench-peers bench-latency bench-state docs clean
 
 help: ## what can be made
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
 
 go-installed:
 	@command -v $(GO) >/dev/null || { echo "make: Go is missing: install Go 1.26 or newer from https://go.dev/dl or your system's packages (golang)"; exit 1; }
@@ -83,6 +83,12 @@ OUTPUT ?= table
 
 bench-peers: build javac-installed ## races clickagg, Flink and Kafka Streams: make bench-peers N=10000000 ROUNDS=3 PEERS=... OUTPUT=table|json
 	@$(GO) run ./internal/bench/peers -binary $(BIN) -n $(N) -rounds $(ROUNDS) -peers $(PEERS) -o $(OUTPUT)
+
+bench-latency: build $(if $(KAFKA),servers) ## how soon a click is visible: [RATE=50000] [SECONDS=60] [KAFKA=1: roles of their own, Kafka, Cassandra] [ARGS=-o json]
+	$(GO) run ./internal/bench/latency -binary $(BIN) -rate $(or $(RATE),50000) -seconds $(or $(SECONDS),60) $(if $(KAFKA),-kafka) $(ARGS)
+
+bench-state: go-installed ## memory, snapshots and restart with 2 M ads and 30 M ids: [ARGS=-o json]
+	$(GO) run ./internal/bench/state $(ARGS)
 
 docs: go-installed ## the generated pages: configuration reference, example file
 	$(GO) test ./config -run TestPagesAreFresh -update

@@ -204,7 +204,7 @@ func Default() Config {
 		},
 		Dedupe:     Dedupe{Horizon: 10 * time.Minute, Key: []string{}},
 		Mapper:     Mapper{SectionClicks: 20_000, CommitInterval: time.Second, Heartbeat: 500 * time.Millisecond, MaxLead: 10 * time.Minute},
-		Aggregator: Aggregator{Shards: 4, Tick: time.Second, Top: 1000, SnapshotInterval: 30 * time.Second, MaxIDs: 20_000_000, MaxAds: 500_000},
+		Aggregator: Aggregator{Shards: 4, Tick: 500 * time.Millisecond, Top: 1000, SnapshotInterval: 30 * time.Second, MaxIDs: 20_000_000, MaxAds: 500_000},
 		Reducer:    Reducer{Partitions: 2},
 		API:        API{Listen: "127.0.0.1:8080"},
 		Ops:        Ops{Listen: ""},
