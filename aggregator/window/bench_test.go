@@ -110,3 +110,35 @@ func BenchmarkFold(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSnapshot measures what a snapshot and its way back cost, per id, of a shard
+// with a million ids.
+func BenchmarkSnapshot(b *testing.B) {
+	traffic, s := newTraffic(60_000), New(production)
+	for range 200 {
+		sec, err := click.ParseSection(traffic.section(5_000))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Fold(s.Position(), &sec); err != nil {
+			b.Fatal(err)
+		}
+		s.Out()
+	}
+	ids := float64(s.Status().IDs)
+	var snapshot []byte
+	b.Run("take", func(b *testing.B) {
+		for b.Loop() {
+			snapshot = s.AppendSnapshot(snapshot[:0])
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/ids, "ns/id")
+	})
+	b.Run("restore", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := Restore(production, snapshot); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/ids, "ns/id")
+	})
+}
