@@ -54,6 +54,7 @@ var homes = []struct {
 	{"github.com/gocql/gocql", []string{"storage/cassandra"}},
 	{"github.com/minio/minio-go", []string{"internal/blob/s3"}},
 	{"github.com/coreos/go-systemd", []string{"internal/ops"}},
+	{"github.com/google/pprof", []string{"internal/bench/profile"}},
 	{"github.com/apache/cassandra-gocql-driver", []string{"storage/cassandra"}},
 }
 
@@ -63,11 +64,13 @@ var lookers = []string{"internal/e2e", "internal/stream/embedded"}
 // commands are the rooms that are programs.
 var commands = []string{
 	"cmd", "internal/servers/local", "internal/bench/peers", "internal/bench/latency", "internal/bench/state",
+	"internal/bench/profile", "internal/bench/curves", "internal/bench/writer",
 }
 
 // forTests are rooms that only tests and benchmarks import. They may use any
 // client as well.
 var forTests = []string{"internal/servers", "internal/bench"}
+
 
 // benchmarks are rooms whose programs run the product from outside, as tests do.
 var benchmarks = []string{"internal/bench"}
