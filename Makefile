@@ -10,7 +10,7 @@ EVENTS ?= 200000
 export E2E_KAFKA ?= kafka-4.1
 export E2E_CASSANDRA ?= cassandra-5.0
 
-.PHONY: help build demo test test-matrix check lint unit servers services e2e sim fuzz bench bench-peers bench-latency bench-state docs clean
+.PHONY: help build demo test test-matrix check lint unit servers services e2e sim fuzz bench bench-peers bench-latency bench-state bench-profile bench-curves bench-writer docs clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
@@ -89,6 +89,13 @@ bench-latency: build $(if $(KAFKA),servers) ## how soon a click is visible: [RAT
 
 bench-state: go-installed ## memory, snapshots and restart with 2 M ads and 30 M ids: [ARGS=-o json]
 	$(GO) run ./internal/bench/state $(ARGS)
+
+# What a benchmark of the whole is run with: make bench-profile BENCH="-n 10000000 -top 5".
+BENCH ?=
+
+bench-profile: build servers ## where the microseconds of a click go, with a real Kafka and all in one process
+	$(GO) run ./internal/bench/profile -kafka $(BENCH)
+	$(GO) run ./internal/bench/profile $(BENCH)
 
 docs: go-installed ## the generated pages: configuration reference, example file
 	$(GO) test ./config -run TestPagesAreFresh -update

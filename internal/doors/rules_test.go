@@ -71,7 +71,6 @@ var commands = []string{
 // client as well.
 var forTests = []string{"internal/servers", "internal/bench"}
 
-
 // benchmarks are rooms whose programs run the product from outside, as tests do.
 var benchmarks = []string{"internal/bench"}
 
