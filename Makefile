@@ -97,6 +97,12 @@ bench-profile: build servers ## where the microseconds of a click go, with a rea
 	$(GO) run ./internal/bench/profile -kafka $(BENCH)
 	$(GO) run ./internal/bench/profile $(BENCH)
 
+bench-curves: build servers ## speed against shards, partitions, processes, ads, skew, repeats, windows: docs/plots
+	$(GO) run ./internal/bench/curves $(BENCH)
+
+bench-writer: servers ## rows a second into a real Cassandra and into the store inside, with every setting that could matter
+	$(GO) run ./internal/bench/writer $(BENCH)
+
 docs: go-installed ## the generated pages: configuration reference, example file
 	$(GO) test ./config -run TestPagesAreFresh -update
 
