@@ -23,6 +23,11 @@ type CassandraOptions struct {
 	Version string // a directory of maven/; "" is E2E_CASSANDRA, or else Cassandra50
 	Dir     string // where the node lives; "" is a fresh one, which Close removes
 
+	// Quick sets the node up as one that serves is, rather than one that is started
+	// for a test: more memory, the compiler's best code, and a commit log that is synced
+	// every ten seconds, as by default.
+	Quick bool
+
 	TLS      *Certificates // clients must use TLS; nil: they must not
 	Password bool          // clients must say who they are; at first the superuser cassandra, password cassandra
 }
@@ -80,9 +85,9 @@ func (c *Cassandra) configure(lib string, ports []int) error {
 	values := struct {
 		Dir                  string
 		Port, Storage, SSL   int
-		Password             bool
+		Password, Quick      bool
 		Keystore, Truststore string
-	}{Dir: c.dir, Port: ports[0], Storage: ports[1], SSL: ports[2], Password: c.options.Password}
+	}{Dir: c.dir, Port: ports[0], Storage: ports[1], SSL: ports[2], Password: c.options.Password, Quick: c.options.Quick}
 	if c.options.TLS != nil {
 		values.Keystore, values.Truststore = c.options.TLS.server, c.options.TLS.CA
 	}
@@ -101,7 +106,11 @@ func (c *Cassandra) configure(lib string, ports []int) error {
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return err
 	}
-	c.args = append(strings.Fields(string(options)),
+	c.args = strings.Fields(string(options))
+	if c.options.Quick {
+		c.args = append(c.args, "-Xmx2g", "-XX:TieredStopAtLevel=4") // the last one counts
+	}
+	c.args = append(c.args,
 		"-javaagent:"+agents[0], "-Djava.io.tmpdir="+tmp, "-Dcassandra.storagedir="+c.dir,
 		"-Dcassandra.config=file://"+filepath.Join(conf, "cassandra.yaml"),
 		"-cp", conf+string(os.PathListSeparator)+filepath.Join(lib, "*"), "org.apache.cassandra.service.CassandraDaemon")

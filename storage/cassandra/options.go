@@ -1,6 +1,7 @@
 package cassandra
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -34,6 +35,7 @@ type Options struct {
 	RawTTL      time.Duration // the same for raw records
 
 	InFlight int           // most requests of Apply under way at once; 0 is 128
+	Tuning   Tuning        // how rows become requests
 	Timeout  time.Duration // after which a request is given up; 0 is 10 s
 
 	// Owner names the installation whose results these are. Versions count anew in
@@ -41,6 +43,15 @@ type Options struct {
 	// reader that is nobody.
 	Owner  string
 	Logger *zap.Logger // nil logs nothing
+}
+
+// Tuning is how rows become requests. What a zero stands for was measured to be best:
+// make bench-writer, and docs/decisions/0006-cassandra-tables.md.
+type Tuning struct {
+	RowsPerPartition int  // most rows of one partition in one request; 0 is 100
+	RowsPerNode      int  // most rows of as many partitions in one request; 0 is 10; servers complain of more
+	Connections      int  // to each node; 0 is 2
+	Compress         bool // what goes over the wire, with snappy
 }
 
 // TLS encrypts the connections. A server must prove its name; there is no way
@@ -65,6 +76,9 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
+	o.Tuning.RowsPerPartition = cmp.Or(o.Tuning.RowsPerPartition, rowsPerPartition)
+	o.Tuning.RowsPerNode = cmp.Or(o.Tuning.RowsPerNode, rowsPerNode)
+	o.Tuning.Connections = cmp.Or(o.Tuning.Connections, connections)
 	return o
 }
 
@@ -92,6 +106,8 @@ func (o Options) check() error {
 		return fmt.Errorf("keyspace %q: a name is lower-case letters, digits and _, begins with a letter, and has at most 48", o.Keyspace)
 	case o.InFlight < 0 || o.Timeout < 0:
 		return fmt.Errorf("in flight %d, timeout %v: neither can be negative", o.InFlight, o.Timeout)
+	case o.Tuning.RowsPerPartition < 0 || o.Tuning.RowsPerNode < 0 || o.Tuning.Connections < 0:
+		return fmt.Errorf("tuning %+v: nothing of it can be negative", o.Tuning)
 	case o.User == "" && o.Password != "":
 		return errors.New("there is a password, but no user")
 	case o.User == "cassandra" && o.Password == "cassandra" && !slices.ContainsFunc(hosts, notLoopback):

@@ -146,6 +146,10 @@ func (o Options) cluster() (*gocql.ClusterConfig, error) {
 	c.Timeout, c.ConnectTimeout, c.WriteTimeout = o.Timeout, o.Timeout, o.Timeout
 	c.Consistency = consistencies[o.Consistency]
 	c.SerialConsistency = gocql.Serial
+	c.NumConns = o.Tuning.Connections
+	if o.Tuning.Compress {
+		c.Compressor = gocql.SnappyCompressor{}
+	}
 	c.SocketKeepalive = 15 * time.Second
 	c.ReconnectInterval = reconnectEvery
 	c.ReconnectionPolicy = &gocql.ConstantReconnectionPolicy{MaxRetries: 1, Interval: reconnectEvery}

@@ -19,6 +19,8 @@ const (
 	// rowsPerNode is how many rows of as many partitions go in one request; the
 	// servers complain of more.
 	rowsPerNode = 10
+	// connections are those to each node.
+	connections = 2
 )
 
 // Apply implements [storage.Store]. Nothing is stored of a batch that is refused
@@ -30,7 +32,7 @@ func (s *Store) Apply(ctx context.Context, b *storage.Batch) error {
 	if err := s.check(ctx, b); err != nil {
 		return err
 	}
-	var p plan
+	p := plan{Tuning: s.opts.Tuning}
 	if err := p.add(s.session, b); err != nil {
 		return err
 	}
@@ -38,7 +40,7 @@ func (s *Store) Apply(ctx context.Context, b *storage.Batch) error {
 		return fmt.Errorf("store rows: %w", err)
 	}
 	// The marks speak of the rows above: they go when those are acknowledged.
-	var marks plan
+	marks := plan{Tuning: s.opts.Tuning}
 	for i := range b.Marks {
 		marks.together(marksOf, markRow(&b.Marks[i]))
 	}
@@ -106,6 +108,7 @@ func (s *Store) checkSize(ctx context.Context, size int64) error {
 
 // plan sorts rows into requests.
 type plan struct {
+	Tuning
 	requests [][]upsert
 	open     map[string][]upsert // by partition
 	node     map[string][]upsert // by the node they go to
@@ -169,7 +172,7 @@ func (p *plan) together(partition string, u upsert) {
 	if p.open == nil {
 		p.open = map[string][]upsert{}
 	}
-	p.open[partition] = p.collect(p.open[partition], u, rowsPerPartition)
+	p.open[partition] = p.collect(p.open[partition], u, p.RowsPerPartition)
 }
 
 // apart plans a row that is alone in its partition: it shares a request with rows
@@ -179,7 +182,7 @@ func (p *plan) apart(s *session, u upsert) {
 		p.node = map[string][]upsert{}
 	}
 	node := s.node(u)
-	p.node[node] = p.collect(p.node[node], u, rowsPerNode)
+	p.node[node] = p.collect(p.node[node], u, p.RowsPerNode)
 }
 
 // collect adds a row to others and plans a request when they are enough.

@@ -15,7 +15,7 @@ import (
 	"github.com/clickagg/clickagg/config"
 	"github.com/clickagg/clickagg/internal/bench"
 	"github.com/clickagg/clickagg/internal/click"
-	"github.com/clickagg/clickagg/internal/stream/kafka"
+	"github.com/clickagg/clickagg/internal/stream"
 )
 
 // inputTopic is where clicks are sent when the broker is inside.
@@ -33,7 +33,7 @@ type cluster struct {
 	topics  click.Topics
 	env     []string
 	members []*member
-	log     *kafka.Log
+	log     stream.Log
 	cancel  context.CancelCauseFunc // ends the run when a process ends by itself
 }
 
