@@ -66,7 +66,6 @@ var commands = []string{
 	"cmd", "internal/servers/local", "internal/bench/peers", "internal/bench/latency", "internal/bench/state",
 	"internal/bench/profile", "internal/bench/curves", "internal/bench/writer",
 }
-var commands = []string{"cmd", "internal/servers/local", "internal/bench/curves", "internal/bench/profile", "internal/bench/writer"}
 
 // forTests are rooms that only tests and benchmarks import. They may use any
 // client as well.
