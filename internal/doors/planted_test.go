@@ -33,7 +33,7 @@ var planted = []struct {
 	{"any client in the tests' servers", "internal/servers/a.go", "package servers\n\nimport _ \"github.com/gocql/gocql\"\n", ""},
 	{"the tests' servers in a test", "mapper/a_test.go", "package mapper\n\nimport _ \"github.com/clickagg/clickagg/internal/servers\"\n", ""},
 	{"the tests' servers in the product", "cmd/clickagg/a.go", "package main\n\nimport _ \"github.com/clickagg/clickagg/internal/servers\"\n", "3: internal/servers is for tests and benchmarks: only they import it"},
-	{"the tests' servers in a benchmark", "internal/bench/state/a.go", "package state\n\nimport _ \"github.com/clickagg/clickagg/internal/servers\"\n", ""},
+	{"the tests' servers in a benchmark", "internal/bench/other/a.go", "package state\n\nimport _ \"github.com/clickagg/clickagg/internal/servers\"\n", ""},
 	{"a benchmark in the product", "mapper/a.go", "package mapper\n\nimport _ \"github.com/clickagg/clickagg/internal/bench\"\n", "3: internal/bench measures the product"},
 	{"gocql away from home", "storage/embedded/a.go", "package embedded\n\nimport _ \"github.com/gocql/gocql\"\n", "3: github.com/gocql/gocql may be imported in storage/cassandra only"},
 	{"a library with a name that begins alike", "mapper/a.go", "package mapper\n\nimport _ \"github.com/spf13/viperine\"\n", ""},
