@@ -31,6 +31,7 @@ type Config struct {
 	Snapshots time.Duration // interval
 	Rejected  int32         // partitions of the rejected topic
 	Piece     int           // about how many bytes of a snapshot are encoded between two turns; 0 is 1 MiB
+	Hot       Hot
 	// Background is [stage.Config.Background].
 	Background func(func())
 }
@@ -53,7 +54,8 @@ func New(log stream.Log, blobs blob.Store, cfg Config, clock stream.Clock, metri
 // Shard runs one shard until ctx ends, which is no error.
 func (a *Aggregator) Shard(ctx context.Context, shard int32) error {
 	cfg := a.cfg.Window
-	cfg.Shard = shard
+	cfg.Shard, cfg.Heavy = shard, a.cfg.Hot.Threshold
+	heat := a.heat(shard)
 	slot := a.metrics.board.Slot()
 	defer slot.Drop()
 	name := fmt.Sprintf("aggregator/%d", shard)
@@ -66,12 +68,16 @@ func (a *Aggregator) Shard(ctx context.Context, shard int32) error {
 		Clock: a.clock, Logger: a.logger.With(zap.Int32("shard", shard)), Background: a.cfg.Background,
 	}
 	err := stage.Run(ctx, run,
-		func() *machine { return a.machine(window.New(cfg)) },
+		func() *machine { return a.machine(window.New(cfg), heat) },
 		func(state []byte) (*machine, error) {
 			s, err := window.Restore(cfg, state)
-			return a.machine(s), err
+			return a.machine(s, heat), err
 		},
-		func(m *machine, end int64) { slot.Put(&View{Shard: shard, End: end, Status: m.shard.Status()}) })
+		func(m *machine, end int64) {
+			st := m.shard.Status()
+			heat.decide(ctx, st.Watermark)
+			slot.Put(&View{Shard: shard, End: end, Spread: heat.spread, Merged: heat.merged, Status: st})
+		})
 	if err != nil {
 		return fmt.Errorf("aggregator %d: %w", shard, err)
 	}
@@ -86,16 +92,17 @@ type machine struct {
 	pending  int
 	rejected int32 // partitions of the rejected topic
 	piece    int   // bytes
+	heat     *heat
 }
 
 var _ stage.Machine = (*machine)(nil)
 
-func (a *Aggregator) machine(s *window.Shard) *machine {
+func (a *Aggregator) machine(s *window.Shard, h *heat) *machine {
 	return &machine{
 		shard:    s,
 		partials: stage.NewOutbox(a.log, a.cfg.Topics.Partials),
 		refused:  stage.NewOutbox(a.log, a.cfg.Topics.Rejected),
-		rejected: a.cfg.Rejected, piece: cmp.Or(a.cfg.Piece, pieceBytes),
+		rejected: a.cfg.Rejected, piece: cmp.Or(a.cfg.Piece, pieceBytes), heat: h,
 	}
 }
 
@@ -116,6 +123,7 @@ func (m *machine) Fold(r *click.Record) error {
 		m.partials.Add(stream.Message{Partition: out.Reducer, Value: value})
 		m.pending += len(value)
 	}
+	m.heat.note(m.shard.Heavy())
 	for _, f := range m.shard.Refused() {
 		m.refused.Add(stream.Message{
 			Partition: f.Source.Partition % m.rejected, Value: []byte{},

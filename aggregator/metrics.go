@@ -14,6 +14,8 @@ import (
 type View struct {
 	Shard int32
 	End   int64 // end of its shuffle log, as last seen
+	// Spread and Merged are how many spreads of hot ads this process began and ended.
+	Spread, Merged int64
 	window.Status
 }
 
@@ -26,6 +28,7 @@ type Metrics struct {
 	windows *prometheus.Desc
 	ids     *prometheus.Desc
 	bytes   *prometheus.Desc
+	hot     *prometheus.Desc
 }
 
 // NewMetrics makes the figures and registers them, unless reg is nil.
@@ -40,6 +43,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		windows: desc("windows", "Windows whose counts are kept."),
 		ids:     desc("ids", "Event ids remembered."),
 		bytes:   desc("state_bytes", "Memory of the shard's tables."),
+		hot:     desc("hot_decisions_total", "Hot ads that were decided to be spread over shards, or merged back.", "decision"),
 	}
 	if reg != nil {
 		reg.MustRegister(m)
@@ -52,7 +56,7 @@ func (m *Metrics) Shards() []*View { return m.board.Values() }
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.clicks, m.lag, m.mark, m.windows, m.ids, m.bytes} {
+	for _, d := range []*prometheus.Desc{m.clicks, m.lag, m.mark, m.windows, m.ids, m.bytes, m.hot} {
 		ch <- d
 	}
 }
@@ -72,6 +76,9 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 			"counted": t.Counted, "duplicate": t.Duplicate, "conflict": t.Conflict, "crowded": t.Crowded, "stale": t.Stale,
 		} {
 			ch <- prometheus.MustNewConstMetric(m.clicks, prometheus.CounterValue, float64(n), shard, verdict)
+		}
+		for decision, n := range map[string]int64{"spread": v.Spread, "merge": v.Merged} {
+			ch <- prometheus.MustNewConstMetric(m.hot, prometheus.CounterValue, float64(n), shard, decision)
 		}
 		gauge(m.lag, float64(v.End-v.Position))
 		gauge(m.windows, float64(v.Windows))

@@ -32,12 +32,20 @@ func (s *source) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.m.openFirst(ctx); err != nil {
+		return err
+	}
 	if err := s.m.noteBegun(ctx, s.name); err != nil {
+		return err
+	}
+	facts, err := s.m.known(ctx)
+	if err != nil {
 		return err
 	}
 	cfg := s.m.cfg.Rule
 	cfg.Trusted, cfg.Term = s.m.cfg.Trusted(s.name.Topic), s.own.term
 	s.judge = rule.NewPartition(cfg, s.name, was.state)
+	s.route(facts)
 	s.live = was.state.Live
 	if was.ended {
 		s.edge = was.state.Next

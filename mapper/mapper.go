@@ -37,7 +37,8 @@ type Config struct {
 	Heartbeat      time.Duration
 	SkewMargin     time.Duration // most by which the brokers' clocks differ
 	MaxLead        time.Duration
-	Rejected, Late int32 // partitions of the topics for rejected and late records
+	Ahead          time.Duration // how much event time is opened beyond the click that needs it
+	Rejected, Late int32         // partitions of the topics for rejected and late records
 }
 
 // Mapper runs the sources of one process.
@@ -53,13 +54,18 @@ type Mapper struct {
 	facts   atomic.Pointer[control.Facts] // as last read
 	sources atomic.Int32                  // in all input topics of the installation
 	heard   atomic.Bool                   // a broker has acknowledged something
+
+	opening  chan struct{} // holds one token: that of who opens minutes, to whom the next two belong
+	openedAt time.Time
+	ahead    int64 // ms
 }
 
 // New makes a mapper of an installation with the given number of source
 // partitions over all its input topics. The clock paces heartbeats and commits; it
 // stands for the brokers' only where the log does not know what time they have.
 func New(log stream.Log, cfg Config, sources int32, clock stream.Clock, metrics *Metrics, logger *zap.Logger) *Mapper {
-	m := &Mapper{log: log, cfg: cfg, rules: control.Fingerprint(cfg.Rules), clock: clock, logger: logger, metrics: metrics}
+	m := &Mapper{log: log, cfg: cfg, rules: control.Fingerprint(cfg.Rules), clock: clock, logger: logger, metrics: metrics,
+		opening: make(chan struct{}, 1)}
 	m.brokers, _ = log.(stream.BrokerClock)
 	m.pace.lead = cfg.MaxLead.Milliseconds()
 	m.sources.Store(sources)
@@ -114,12 +120,19 @@ func (m *Mapper) known(ctx context.Context) (*control.Facts, error) {
 	return m.learn(ctx)
 }
 
-// learn reads the control topic.
+// learn reads what is new in the control topic.
 func (m *Mapper) learn(ctx context.Context) (*control.Facts, error) {
-	f, err := control.Load(ctx, m.log, m.cfg.Topics.Control)
+	old := m.facts.Load()
+	var f control.Facts
+	var err error
+	if old == nil {
+		f, err = control.Load(ctx, m.log, m.cfg.Topics.Control)
+	} else {
+		f, err = control.Refresh(ctx, m.log, m.cfg.Topics.Control, *old)
+	}
 	if err != nil {
 		return nil, err
 	}
-	m.facts.Store(&f)
+	m.facts.CompareAndSwap(old, &f) // or another source was quicker
 	return &f, nil
 }

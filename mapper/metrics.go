@@ -19,6 +19,8 @@ type View struct {
 	Account   click.Account
 	Waiting   bool             // it is ahead of a slower source and waits for it
 	WaitsFor  stream.Partition // which one
+	Opened    int64            // event time before which it knows where ads are spread
+	Spread    int              // how many ads are
 }
 
 // Metrics are a mapper's figures. They are made from the sources' views when
@@ -29,6 +31,8 @@ type Metrics struct {
 	rejected *prometheus.Desc
 	lag      *prometheus.Desc
 	mark     *prometheus.Desc
+	opened   *prometheus.Desc
+	spread   *prometheus.Desc
 }
 
 // NewMetrics makes the figures and registers them, unless reg is nil.
@@ -39,6 +43,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		rejected: prometheus.NewDesc("clickagg_mapper_rejected_records_total", "Records refused, by reason.", source("reason"), nil),
 		lag:      prometheus.NewDesc("clickagg_mapper_lag_records", "Offsets between the log's end and what was mapped.", source(), nil),
 		mark:     prometheus.NewDesc("clickagg_mapper_watermark_seconds", "Watermark last sent to the shards, Unix time.", source(), nil),
+		opened:   prometheus.NewDesc("clickagg_mapper_opened_seconds", "Event time before which it is settled to which shards clicks go, Unix time.", source(), nil),
+		spread:   prometheus.NewDesc("clickagg_mapper_spread_ads", "Ads whose clicks go to several shards.", source(), nil),
 	}
 	if reg != nil {
 		reg.MustRegister(m)
@@ -51,7 +57,7 @@ func (m *Metrics) Sources() []*View { return m.board.Values() }
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.records, m.rejected, m.lag, m.mark} {
+	for _, d := range []*prometheus.Desc{m.records, m.rejected, m.lag, m.mark, m.opened, m.spread} {
 		ch <- d
 	}
 }
@@ -73,6 +79,8 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 		ch <- prometheus.MustNewConstMetric(m.lag, prometheus.GaugeValue, float64(v.End-v.Next), topic, part)
+		ch <- prometheus.MustNewConstMetric(m.opened, prometheus.GaugeValue, float64(v.Opened)/1e3, topic, part)
+		ch <- prometheus.MustNewConstMetric(m.spread, prometheus.GaugeValue, float64(v.Spread), topic, part)
 		if v.Watermark != click.None {
 			ch <- prometheus.MustNewConstMetric(m.mark, prometheus.GaugeValue, float64(v.Watermark)/1e3, topic, part)
 		}

@@ -33,6 +33,8 @@ type source struct {
 	at      int64      // the brokers' clock in the last section
 	end     int64      // of the log, as last seen
 	epoch   int32      // of the leader that wrote the last record that was read
+	opened  int64      // event time before which clicks are routed as they come
+	spread  int        // ads that are spread there
 	slot    *board.Slot[View]
 	lane    *lane
 }
@@ -131,6 +133,12 @@ func (s *source) step(ctx context.Context, r stream.Reader) error {
 	for i := range b.Records {
 		rec := &b.Records[i]
 		v := s.judge.Add(rec)
+		for v.Kind == rule.Unopened {
+			if err := s.open(ctx, s.judge.Wants()); err != nil {
+				return err
+			}
+			v = s.judge.Add(rec)
+		}
 		s.letters.take(s, rec, &v)
 		if s.judge.Full() {
 			if err := s.send(ctx, rec.Offset+1, click.None); err != nil {
@@ -193,7 +201,7 @@ func (s *source) send(ctx context.Context, next, idleAsOf int64) error {
 	waitsFor, waits := s.lane.waits()
 	s.slot.Put(&View{
 		Source: s.name, Next: s.acked.Next, End: max(s.end, s.acked.Next), Watermark: sections[0].Watermark,
-		Account: s.acked.Account, Waiting: waits, WaitsFor: waitsFor,
+		Account: s.acked.Account, Waiting: waits, WaitsFor: waitsFor, Opened: s.opened, Spread: s.spread,
 	})
 	return nil
 }

@@ -19,6 +19,7 @@ type entry struct {
 	at      uint32 // where the ad's bytes start in the arena
 	length  uint16
 	changed bool // since it was last said
+	share   bool // other shards have clicks of the ad in this window, too
 	count   int64
 }
 

@@ -48,6 +48,7 @@ func (s *Shard) recycle() {
 		}
 		b.bytes, b.ends, b.handed = b.bytes[:0], b.ends[:0], false
 	}
+	s.heavy = s.heavy[:0]
 	if s.taken {
 		s.refused, s.taken = s.refused[:0], false
 	}
@@ -137,13 +138,13 @@ func (s *Shard) finish(reducer int32, gone int64) {
 }
 
 // say adds a window's news to the draft, over several partials when it is large;
-// the ranked list stands in the last.
+// the ranked list and the shares stand in the last.
 func (s *Shard) say(reducer int32, w *window, closing bool) {
 	d := &s.draft
 	state := s.restate(w, closing)
 	part := click.WindowPart{
 		Filter: s.cfg.Filter, Start: int64(w.number) * s.cfg.Size, Size: s.cfg.Size,
-		State: state, Revision: w.revision, Clicks: w.clicks, Ads: int64(len(w.ads.entries)),
+		State: state, Revision: w.revision, Clicks: w.clicks, Ads: int64(len(w.ads.entries) - len(w.shares)),
 	}
 	from := len(d.rows)
 	cut := func() {
@@ -168,8 +169,10 @@ func (s *Shard) say(reducer int32, w *window, closing bool) {
 	}
 	d.best = w.ads.top(d.best, int(s.rules.Top))
 	size := 0
-	for _, place := range d.best {
-		size += rowBytes(w.ads.row(place))
+	for _, list := range [...][]uint32{d.best, w.shares} {
+		for _, place := range list {
+			size += rowBytes(w.ads.row(place))
+		}
 	}
 	if d.size+size > s.cfg.PartialBytes {
 		cut()
@@ -180,6 +183,13 @@ func (s *Shard) say(reducer int32, w *window, closing bool) {
 		d.rows = append(d.rows, w.ads.row(place))
 	}
 	part.Top = d.rows[from:]
+	from = len(d.rows)
+	for _, place := range w.shares {
+		d.rows = append(d.rows, w.ads.row(place))
+		w.ads.entries[place].changed = false
+	}
+	part.Shares = d.rows[from:]
+	s.weigh(&part)
 	d.size += size + 32 + len(part.Filter)
 	d.partial.Windows = append(d.partial.Windows, part)
 	w.changed = false

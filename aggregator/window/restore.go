@@ -172,9 +172,21 @@ func (r *restoring) restoreSources() {
 	}
 }
 
+// restoreShares reads which ads of a window are spread.
+func (r *restoring) restoreShares(w *window) {
+	for n := r.count(1); n > 0 && r.err == nil; n-- {
+		place := r.int(math.MaxUint32)
+		if place >= int64(len(w.ads.entries)) || w.ads.entries[place].share {
+			r.fail("an ad that cannot be spread")
+			return
+		}
+		w.share(uint32(place))
+	}
+}
+
 func (r *restoring) restoreWindows() {
 	next := r.s.gone
-	for n := r.count(5); n > 0 && r.err == nil; n-- {
+	for n := r.count(6); n > 0 && r.err == nil; n-- {
 		number := r.int(windowsMax - 1)
 		if number < next {
 			r.fail("windows out of order")
@@ -201,6 +213,7 @@ func (r *restoring) restoreWindows() {
 			}
 			w.ads.entries[place].changed = true
 		}
+		r.restoreShares(w)
 		if !w.ads.reindex(r.s.seed) {
 			r.fail("an ad twice")
 			return

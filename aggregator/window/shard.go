@@ -15,6 +15,10 @@ type Config struct {
 	Size     int64  // length of a window in ms, at least 1
 	Filter   string // the filter all clicks of this shard passed
 
+	// Heavy is from how many clicks in a window on an ad is named by [Shard.Heavy]; 0
+	// names none but those that are spread. It has no influence on what the shard says.
+	Heavy int64
+
 	// PartialBytes is about how large a partial may become. Only a ranked list or a
 	// row that is larger by itself goes beyond. 0 is 400 KiB.
 	PartialBytes int
@@ -42,11 +46,12 @@ type Shard struct {
 	timeEnd  int64 // no click's time reaches it: its window's number has 32 bits
 	position int64 // next shuffle offset
 
-	sources   []source    // in the order of compareSources
-	rules     click.Rules // of the section being folded
-	watermark int64       // never falls; click.None until every source has one
-	clock     int64       // the greatest At so far
-	emitted   int64       // the clock at the last emission; click.None before the first
+	sources   []source      // in the order of compareSources
+	rules     click.Rules   // of the section being folded
+	shares    []click.Share // likewise
+	watermark int64         // never falls; click.None until every source has one
+	clock     int64         // the greatest At so far
+	emitted   int64         // the clock at the last emission; click.None before the first
 
 	windows   []*window  // ascending; from the oldest that has a remembered id
 	recent    [8]*window // some of them, by number, to find them at once
@@ -64,6 +69,7 @@ type Shard struct {
 	block   [blockClicks]pending
 	touched uint64    // see touch
 	taking  *Snapshot // nil when none is being taken
+	heavy   []Heavy
 }
 
 // New makes the shard that has read nothing. It panics when the configuration
@@ -116,7 +122,7 @@ func (s *Shard) Fold(offset int64, sec *click.Section) error {
 	if sec.End < src.High {
 		return nil // said before, and more was said since
 	}
-	s.rules = sec.Rules
+	s.rules, s.shares = sec.Rules, sec.Shares
 	s.ids.reach = sec.Rules.Horizon / s.cfg.Size
 	n, err := s.judge(&src.Progress, sec)
 	if err != nil {

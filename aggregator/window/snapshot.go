@@ -27,7 +27,8 @@ import (
 //	  n sources in order, each as click.AppendProgress writes it, then
 //	    term; time closed; horizon, expected; time at; byte retired
 //	  n windows whose counts are kept, ascending: number, flags (1 final, 2 changed), revision,
-//	    how many ads, n places of those that changed since they were last said
+//	    how many ads, n places of those that changed since they were last said,
+//	    n places of those that are spread, in the order of their bytes
 //	  how many ids
 //
 // Blocks may hold ids of windows below forgotten and ads of windows below gone,
@@ -248,6 +249,10 @@ func (w *window) append(b []byte) []byte {
 			b = binary.AppendUvarint(b, uint64(i))
 			changed--
 		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(w.shares)))
+	for _, place := range w.shares {
+		b = binary.AppendUvarint(b, uint64(place))
 	}
 	return b
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-// top returns the places of a window's best ads, best first: greater count
-// first, then the ad by bytes. It goes over all of them with a bounded heap
+// top returns the places of a window's best ads, but for those that are spread, best
+// first: greater count first, then the ad by bytes. It goes over all of them with a bounded heap
 // whose root is the worst of the best so far.
 func (c *counts) top(best []uint32, limit int) []uint32 {
 	best = best[:0]
@@ -17,6 +17,7 @@ func (c *counts) top(best []uint32, limit int) []uint32 {
 	}
 	for i := range c.entries {
 		switch {
+		case c.entries[i].share:
 		case len(best) < limit:
 			best = append(best, uint32(i))
 			if len(best) == limit {
@@ -68,15 +69,15 @@ type keyed struct {
 	place uint32
 }
 
-// news returns the places of the ads to be said, all or the changed ones, in
-// the order of their bytes.
+// news returns the places of the ads to be said, all or the changed ones but for
+// those that are spread, in the order of their bytes.
 func (c *counts) news(order []keyed, all bool) []keyed {
 	order = order[:0]
 	shared := -1 // bytes that all begin with; they decide nothing
 	var first []byte
 	for i := range c.entries {
 		e := &c.entries[i]
-		if !all && !e.changed {
+		if e.share || !all && !e.changed {
 			continue
 		}
 		order = append(order, keyed{place: uint32(i)})

@@ -153,6 +153,17 @@ func (s *Shard) locate(block []pending) {
 	}
 }
 
+// spread tells whether the section says that a click's ad is spread in its minute.
+func (s *Shard) spread(p *pending) bool {
+	for i := range s.shares {
+		h := &s.shares[i]
+		if h.Ad == string(p.Ad) && p.Time >= h.From && (h.Until == click.None || p.Time < h.Until) {
+			return true
+		}
+	}
+	return false
+}
+
 // verdict judges one click, and counts it if it is to be counted.
 func (s *Shard) verdict(p *pending) Verdict {
 	if int64(p.number) < s.gone {
@@ -171,8 +182,12 @@ func (s *Shard) verdict(p *pending) Verdict {
 		}
 	}
 	w := s.window(p.number)
+	ads := len(w.ads.entries)
 	if !w.ads.add(p.adHash, p.Ad, s.rules.MaxAds) {
 		return Crowded
+	}
+	if len(s.shares) > 0 && len(w.ads.entries) > ads && s.spread(p) {
+		w.share(uint32(ads)) // it is for all clicks of the ad in this window or for none
 	}
 	w.clicks++
 	w.changed = true

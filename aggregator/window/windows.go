@@ -1,6 +1,7 @@
 package window
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -17,6 +18,7 @@ type window struct {
 	revised  int64 // position of the last such record
 	clicks   int64 // counted, which is also how many ids are remembered of it
 	ads      counts
+	shares   []uint32 // places of the ads that are spread, in the order of their bytes
 }
 
 // window returns the window of a number, and makes it when there is none.
@@ -60,6 +62,16 @@ func (s *Shard) after(ms int64) int64 {
 	return min(ms/s.cfg.Size, windowsMax)
 }
 
+// share notes that the ad at a place is spread.
+func (w *window) share(place uint32) {
+	e := &w.ads.entries[place]
+	e.share = true
+	at, _ := slices.BinarySearchFunc(w.shares, w.ads.ad(e), func(p uint32, ad []byte) int {
+		return bytes.Compare(w.ads.ad(&w.ads.entries[p]), ad)
+	})
+	w.shares = slices.Insert(w.shares, at, place)
+}
+
 // letGo drops the counts of windows that take no more clicks, and forgets the ids
 // that no click still to come can repeat.
 func (s *Shard) letGo(gone, forgotten int64) {
@@ -68,7 +80,7 @@ func (s *Shard) letGo(gone, forgotten int64) {
 			if int64(w.number) >= gone {
 				break
 			}
-			w.ads = counts{}
+			w.ads, w.shares = counts{}, nil
 		}
 		s.gone = gone
 		clear(s.recent[:])

@@ -43,6 +43,15 @@ func (d *Decoder) Version(want byte, what string) error {
 	return nil
 }
 
+// Versions reads the first byte of a format with versions from first to last.
+func (d *Decoder) Versions(first, last byte, what string) (byte, error) {
+	got := d.Byte()
+	if d.bad || got < first || got > last {
+		return 0, fmt.Errorf("%s: %w: format version %d, this program reads %d to %d", what, ErrWire, got, first, last)
+	}
+	return got, nil
+}
+
 // Byte reads one byte.
 func (d *Decoder) Byte() byte {
 	if len(d.b) == 0 {

@@ -27,6 +27,11 @@ func (r Router) Route(ad, eventID []byte) (shard int32, id ID) {
 	return int32((h >> 32) * r.shards >> 32), ID{Hi: u.Hi, Lo: u.Lo}
 }
 
+// Home returns the shard of an ad, which is that of all its clicks unless it is spread.
+func (r Router) Home(ad []byte) int32 {
+	return int32((xxh3.HashSeed(ad, r.secret) >> 32) * r.shards >> 32)
+}
+
 // Check is the 32-bit hash of a record's bytes that tells a repeat from a conflict.
 func Check(record []byte) uint32 { return uint32(xxh3.Hash(record)) }
 

@@ -3,6 +3,7 @@ package click
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // Partial is one record of the partials topic: what a shard says of its windows,
@@ -34,6 +35,8 @@ import (
 //	  uvarint length + filter, varint Start, uvarint Size, byte State, uvarint Revision, Clicks, Ads,
 //	  uvarint number of rows, each uvarint length + ad, uvarint count
 //	  uvarint number of top rows, the same
+//
+// In version 3 each window ends with a uvarint number of shares, the same, and some window has one.
 type Partial struct {
 	Shard, Shards int32
 	Prev          int64 // the shard's Position when it spoke last; 0 when it never did
@@ -67,13 +70,17 @@ type WindowPart struct {
 	Size     int64 // ms
 	State    State
 	Revision int64
-	Clicks   int64 // all clicks of the shard in this window
-	Ads      int64 // distinct ads of the shard in this window
-	Rows     []Row // the ads whose count is news; in the order of their bytes
-	Top      []Row // the shard's ranked list: greater count first, then ad by bytes
+	Clicks   int64 // all clicks of the shard in this window, shares too
+	Ads      int64 // distinct ads of the shard in this window, but for those it has a share of
+	Rows     []Row // the ads whose count is news, but for shares; in the order of their bytes
+	Top      []Row // the shard's ranked list, but for shares: greater count first, then ad by bytes
+	Shares   []Row // all ads of which this shard has a share of the clicks, in the order of their bytes
 }
 
-const partialVersion = 2
+const (
+	partialVersion       = 2
+	partialSharesVersion = 3 // with shares
+)
 
 // AppendRows encodes a list of ads and counts. Read it with [Decoder.Rows].
 func AppendRows(b []byte, rows []Row) []byte {
@@ -87,7 +94,11 @@ func AppendRows(b []byte, rows []Row) []byte {
 
 // Append encodes the partial after b.
 func (p *Partial) Append(b []byte) []byte {
-	b = append(b, partialVersion)
+	version := byte(partialVersion)
+	if slices.ContainsFunc(p.Windows, func(w WindowPart) bool { return len(w.Shares) > 0 }) {
+		version = partialSharesVersion
+	}
+	b = append(b, version)
 	for _, v := range [...]int64{int64(p.Shard), int64(p.Shards), p.Prev, p.Position, int64(p.Chunk)} {
 		b = AppendTotal(b, v)
 	}
@@ -113,6 +124,9 @@ func (p *Partial) Append(b []byte) []byte {
 		}
 		b = AppendRows(b, w.Rows)
 		b = AppendRows(b, w.Top)
+		if version == partialSharesVersion {
+			b = AppendRows(b, w.Shares)
+		}
 	}
 	return b
 }
@@ -155,7 +169,8 @@ func (d *Decoder) Progress(g *Progress) {
 // stay views into b. After an error p holds nothing of use.
 func (p *Partial) Parse(b []byte) error {
 	d := NewDecoder(b)
-	if err := d.Version(partialVersion, "partial"); err != nil {
+	version, err := d.Versions(partialVersion, partialSharesVersion, "partial")
+	if err != nil {
 		return err
 	}
 	sources, windows := p.Sources[:0], p.Windows[:0]
@@ -180,9 +195,18 @@ func (p *Partial) Parse(b []byte) error {
 			d.Progress(&sources[len(sources)-1])
 		}
 	}
+	shares := version == partialVersion
 	for range d.Count(9) {
 		windows = more(windows)
-		d.window(&windows[len(windows)-1])
+		w := &windows[len(windows)-1]
+		d.window(w)
+		if w.Shares = w.Shares[:0]; version == partialSharesVersion {
+			w.Shares = d.Rows(w.Shares)
+			shares = shares || len(w.Shares) > 0
+		}
+	}
+	if !shares {
+		d.Fail() // is written as the version without
 	}
 	p.Sources, p.Windows = sources, windows
 	return d.End("partial")

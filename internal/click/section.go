@@ -29,6 +29,9 @@ import (
 //	varint  base: event time the clicks' times are relative to
 //	        per click: uvarint offset − previous offset (first: − Start), varint time − base,
 //	        16 bytes id (big endian), 4 bytes check, uvarint length + ad
+//
+// Version 3 has, between the account and the clicks, a uvarint of at least 1 and as many
+// shares: uvarint length + ad, time From, time Until.
 type Section struct {
 	Source     Source
 	Term       int64 // of the source's owner; a section of an earlier owner than one heard of is passed over
@@ -43,6 +46,7 @@ type Section struct {
 	Sources int32 // how many sources the mapper knows of in all input topics; a shard waits for each
 	Rules   Rules
 	Account Account
+	Shares  []Share // of the spread ads in Clicks
 	Clicks  Clicks
 }
 
@@ -64,7 +68,10 @@ type Routed struct {
 	Ad     []byte
 }
 
-const sectionVersion = 2
+const (
+	sectionVersion = 2
+	sharesVersion  = 3 // with shares
+)
 
 // Clicks is the encoded list of a section's clicks: appended to by the mapper,
 // walked by the shard, never held as a slice of structs.
@@ -142,7 +149,11 @@ func (c *Clicks) Whole() bool { return c.N == 0 && len(c.b) == 0 }
 
 // Append encodes the section after b.
 func (s *Section) Append(b []byte) []byte {
-	b = append(b, sectionVersion)
+	version := byte(sectionVersion)
+	if len(s.Shares) > 0 {
+		version = sharesVersion
+	}
+	b = append(b, version)
 	b = appendSource(b, s.Source)
 	b = AppendTotal(b, s.Term)
 	b = AppendTotal(b, s.Start)
@@ -156,9 +167,36 @@ func (s *Section) Append(b []byte) []byte {
 		b = AppendTotal(b, v)
 	}
 	b = AppendAccount(b, &s.Account)
+	if len(s.Shares) > 0 {
+		b = appendShares(b, s.Shares)
+	}
 	b = binary.AppendUvarint(b, uint64(s.Clicks.N))
 	b = binary.AppendVarint(b, s.Clicks.base)
 	return append(b, s.Clicks.b...)
+}
+
+func appendShares(b []byte, shares []Share) []byte {
+	b = binary.AppendUvarint(b, uint64(len(shares)))
+	for i := range shares {
+		b = AppendBytes(b, shares[i].Ad)
+		b = AppendTime(AppendTime(b, shares[i].From), shares[i].Until)
+	}
+	return b
+}
+
+// shares reads what appendShares wrote and reuses a slice and its strings.
+func (d *Decoder) shares(into []Share) []Share {
+	into = into[:0]
+	for range d.Count(3) {
+		into = more(into)
+		s := &into[len(into)-1]
+		s.Ad = d.Text(s.Ad)
+		s.From, s.Until = d.Time(), d.Time()
+	}
+	if len(into) == 0 {
+		d.Fail() // is written as the version without
+	}
+	return into
 }
 
 // ParseSection decodes a shuffle record. The clicks stay views into b.
@@ -170,10 +208,11 @@ func ParseSection(b []byte) (s Section, err error) {
 }
 
 // Parse is [ParseSection] for a section that is used again: it allocates only
-// when the topic is another one. After an error s holds nothing of use.
+// when topic or spread ads are other ones. After an error s holds nothing of use.
 func (s *Section) Parse(b []byte) error {
 	d := NewDecoder(b)
-	if err := d.Version(sectionVersion, "section"); err != nil {
+	version, err := d.Versions(sectionVersion, sharesVersion, "section")
+	if err != nil {
 		return err
 	}
 	d.source(&s.Source)
@@ -191,6 +230,9 @@ func (s *Section) Parse(b []byte) error {
 		*v = d.Total()
 	}
 	s.Account = d.account()
+	if s.Shares = s.Shares[:0]; version == sharesVersion {
+		s.Shares = d.shares(s.Shares)
+	}
 	s.Clicks = Clicks{N: d.Count(clickBytes), prev: s.Start}
 	s.Clicks.base = d.Int()
 	s.Clicks.b = d.b

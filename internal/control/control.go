@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -26,12 +27,15 @@ type Cluster struct {
 	WindowMS int64  `json:"window_ms"` // window size
 }
 
-// Facts is everything the control topic says.
+// Facts is everything the control topic says, up to where it was read.
 type Facts struct {
+	next    int64                        // offset to read on from
 	Cluster *Cluster                     // nil before the first start
 	Live    map[click.TopicID]int64      // broker time, Unix ms, since which a topic is live
 	Rules   map[string]map[string]string // by fingerprint: key of the configuration to its value
 	begun   map[string]bool              // by key
+	opened  int64                        // event time before which minutes are open; click.None at first
+	hot     map[string]*ad
 }
 
 // HasBegun tells whether a source ever had an owner.
@@ -50,39 +54,58 @@ const (
 	keyLive    = "live/"  // and the topic's id in hex
 	keyRules   = "rules/" // and their fingerprint
 	keyBegun   = "begun/" // and the topic's id in hex, and the partition
+	keyOpen    = "open"
+	keyHot     = "hot/" // and the ad
 )
 
 // Load reads the control topic from its start to its present end.
 func Load(ctx context.Context, log stream.Log, topic string) (Facts, error) {
-	facts := Facts{Live: map[click.TopicID]int64{}, Rules: map[string]map[string]string{}, begun: map[string]bool{}}
+	return Refresh(ctx, log, topic, Facts{
+		Live: map[click.TopicID]int64{}, Rules: map[string]map[string]string{}, begun: map[string]bool{},
+		opened: click.None, hot: map[string]*ad{},
+	})
+}
+
+// Refresh reads on where the facts end, to the topic's present end. It leaves
+// the old facts as they are.
+func Refresh(ctx context.Context, log stream.Log, topic string, old Facts) (Facts, error) {
 	start, end, err := log.Bounds(ctx, topic, 0)
+	switch {
+	case err != nil:
+		return old, fmt.Errorf("control: bounds: %w", err)
+	case start > 0:
+		return old, fmt.Errorf("control: topic %s begins at offset %d: its records must be kept for ever; set retention.ms=-1 and restore them", topic, start)
+	case end < old.next:
+		return old, fmt.Errorf("control: %w: topic %s ends at offset %d, but was read up to %d: restore it", ErrLost, topic, end, old.next)
+	case end == old.next:
+		return old, nil
+	}
+	r, err := log.Open(ctx, topic, 0, stream.At(old.next))
 	if err != nil {
-		return facts, fmt.Errorf("control: bounds: %w", err)
-	}
-	if start > 0 {
-		return facts, fmt.Errorf("control: topic %s begins at offset %d: its records must be kept for ever; set retention.ms=-1 and restore them", topic, start)
-	}
-	if end == 0 {
-		return facts, nil
-	}
-	r, err := log.Open(ctx, topic, 0, stream.At(0))
-	if err != nil {
-		return facts, fmt.Errorf("control: open: %w", err)
+		return old, fmt.Errorf("control: open: %w", err)
 	}
 	defer func() { _ = r.Close() }()
-	for next := int64(0); next < end; {
+	facts := old.clone()
+	for facts.next < end {
 		b, err := r.Read(ctx, time.Second)
 		if err != nil {
-			return facts, fmt.Errorf("control: read: %w", err)
+			return old, fmt.Errorf("control: read: %w", err)
 		}
 		for i := range b.Records {
 			if err := facts.take(&b.Records[i]); err != nil {
-				return facts, fmt.Errorf("control: %s offset %d: %w", topic, b.Records[i].Offset, err)
+				return old, fmt.Errorf("control: %s offset %d: %w", topic, b.Records[i].Offset, err)
 			}
 		}
-		next = b.Next
+		facts.next = b.Next
 	}
 	return facts, nil
+}
+
+// clone makes facts that can be added to.
+func (f *Facts) clone() Facts {
+	c := *f
+	c.Live, c.Rules, c.begun, c.hot = maps.Clone(f.Live), maps.Clone(f.Rules), maps.Clone(f.begun), maps.Clone(f.hot)
+	return c
 }
 
 func (f *Facts) take(r *click.Record) error {
@@ -104,6 +127,10 @@ func (f *Facts) take(r *click.Record) error {
 		}
 	case strings.HasPrefix(key, keyBegun):
 		f.begun[key] = true
+	case key == keyOpen:
+		return f.open(r)
+	case strings.HasPrefix(key, keyHot):
+		return f.heat(key[len(keyHot):], r)
 	case strings.HasPrefix(key, keyLive):
 		raw, err := hex.DecodeString(key[len(keyLive):])
 		if err != nil || len(raw) != len(click.TopicID{}) {

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -28,6 +29,10 @@ type Partition struct {
 	records   int             // in the open sections' range
 	bytes     int             // of the largest open section
 	live      bool
+
+	opened int64       // event times below it may be routed
+	spans  click.Spans // where ads are spread; nil when none is
+	wants  int64       // event time of the click that was not open
 }
 
 // NewPartition goes on where the state ends. The configuration must be valid:
@@ -37,7 +42,7 @@ func NewPartition(cfg Config, src click.Source, s State) *Partition {
 		panic(fmt.Sprintf("rule: windows of %d ms, %d shards, time in %v", cfg.Size, cfg.Shards, cfg.TimeUnit))
 	}
 	p := &Partition{
-		cfg: cfg, source: src, decoder: newDecoder(&cfg), s: s, sealed: s, floor: click.None, closed: s.Closed,
+		cfg: cfg, source: src, decoder: newDecoder(&cfg), s: s, sealed: s, floor: click.None, closed: s.Closed, opened: math.MaxInt64,
 		open: make([]click.Section, cfg.Shards), out: make([]click.Section, cfg.Shards),
 	}
 	p.begin()
@@ -49,13 +54,24 @@ func (p *Partition) begin() {
 	p.records, p.bytes = 0, 0
 	for i := range p.open {
 		p.open[i].Start = p.s.Next
+		p.open[i].Shares = p.open[i].Shares[:0]
 		p.open[i].Clicks.Reset(p.s.Next)
 	}
 }
 
 // Add judges the next record and puts a valid click into the open section of
-// its shard. It keeps no view of the record. Offsets must rise.
+// its shard. It keeps no view of the record. Offsets must rise. When the verdict is
+// [Unopened] nothing has happened: the record is to be added again after a call of
+// [Partition.Open] for the event time that [Partition.Wants] tells.
 func (p *Partition) Add(r *click.Record) Verdict {
+	var c found
+	var v Verdict
+	if r.Value != nil {
+		if c, v = p.decode(r); v.Kind != Rejected && c.time >= p.opened && c.time <= r.Append+p.cfg.MaxFuture {
+			p.wants = c.time
+			return Verdict{Kind: Unopened}
+		}
+	}
 	p.reach(r.Offset)
 	p.s.Next++
 	p.s.Account.Received++
@@ -63,7 +79,6 @@ func (p *Partition) Add(r *click.Record) Verdict {
 	if r.Value == nil {
 		return p.count(p.mark(r))
 	}
-	c, v := p.decode(r)
 	if v.Kind == Rejected {
 		return p.count(v)
 	}
@@ -80,11 +95,40 @@ func (p *Partition) Add(r *click.Record) Verdict {
 		return p.count(Verdict{Kind: Late})
 	}
 	shard, id := p.cfg.Router.Route(c.ad, c.event)
+	if p.spans != nil {
+		shard = p.spread(shard, id, &c)
+	}
 	clicks := &p.open[shard].Clicks
 	clicks.Add(&click.Routed{Offset: r.Offset, Time: c.time, ID: id, Check: click.Check(r.Value), Ad: c.ad})
 	p.bytes = max(p.bytes, clicks.Size())
 	return p.count(Verdict{Kind: Routed})
 }
+
+// spread returns where a click goes whose ad may be spread in its minute, and notes
+// beside the clicks of that shard that it has a share.
+func (p *Partition) spread(home int32, id click.ID, c *found) int32 {
+	span := p.spans.Find(c.ad, c.time)
+	if span == nil {
+		return home
+	}
+	shard := p.cfg.Router.Spread(home, id, span.Shards)
+	s := &p.open[shard]
+	for i := range s.Shares {
+		if s.Shares[i].From == span.From && s.Shares[i].Ad == string(c.ad) {
+			return shard
+		}
+	}
+	s.Shares = append(s.Shares, click.Share{Ad: string(c.ad), From: span.From, Until: span.Until})
+	return shard
+}
+
+// Open lets clicks with event times before one be routed, and says where ads are
+// spread in these minutes. Whoever calls it knows that nothing else will ever be said
+// of them. A partition that was never told takes all times for open, and no ad for spread.
+func (p *Partition) Open(before int64, spans click.Spans) { p.opened, p.spans = before, spans }
+
+// Wants is the event time of the click that was not open yet.
+func (p *Partition) Wants() int64 { return p.wants }
 
 // reach accounts for the offsets before one that no record came from.
 func (p *Partition) reach(offset int64) {

@@ -18,13 +18,14 @@ const (
 	Rejected                  // no click; the verdict's Reason says why
 	Mark                      // a watermark record, believed
 	Tombstone                 // no value and no watermark; means nothing here
+	Unopened                  // a click of a minute that is not open: it has not been judged yet
 )
 
-var kindNames = [...]string{Routed: "routed", Late: "late", Rejected: "rejected", Mark: "mark", Tombstone: "tombstone"}
+var kindNames = [...]string{Routed: "routed", Late: "late", Rejected: "rejected", Mark: "mark", Tombstone: "tombstone", Unopened: "unopened"}
 
 // String is the kind in lower case.
 func (k Kind) String() string {
-	if k < Routed || k > Tombstone {
+	if k < Routed || k > Unopened {
 		return fmt.Sprintf("kind(%d)", uint8(k))
 	}
 	return kindNames[k]

@@ -32,6 +32,7 @@ type Reducer struct {
 	rows  []click.Row // what the rankings of out hold
 	ads   []byte      // the bytes their ads are views of
 	heads []head      // scratch of rank
+	sums  []click.Row // scratch of rankShared
 }
 
 // shard is how far one shard is.
@@ -173,15 +174,15 @@ func (r *Reducer) check(p *click.Partial) error {
 	}
 	for i := range p.Windows {
 		w := &p.Windows[i]
-		if !(key{start: w.Start, size: w.Size}).valid() || !ordered(w.Top) {
+		if !(key{start: w.Start, size: w.Size}).valid() || !ordered(w.Top) || !sorted(w.Shares) {
 			return fmt.Errorf("partial %d of shard %d: window %d: %w", p.Position, p.Shard, w.Start, click.ErrWire)
 		}
 	}
 	return nil
 }
 
-// take folds what a shard says of one window. An ad lives in one shard, so the
-// shard's count of an ad is the result.
+// take folds what a shard says of one window. An ad that is not spread lives in one
+// shard, so the shard's count of it is the result.
 func (r *Reducer) take(shard int32, w *click.WindowPart) {
 	for i := range w.Rows {
 		r.out.Results = append(r.out.Results, click.Result{
@@ -189,7 +190,7 @@ func (r *Reducer) take(shard int32, w *click.WindowPart) {
 			Count: w.Rows[i].Count, Revision: w.Revision, State: w.State, Version: r.position,
 		})
 	}
-	if len(w.Top) == 0 {
+	if len(w.Top) == 0 && len(w.Shares) == 0 {
 		return // rows that did not fit beside the list, which follows; or a window without clicks
 	}
 	if k := (key{start: w.Start, size: w.Size, filter: w.Filter}); k.end() > r.gone {

@@ -36,16 +36,19 @@ type window struct {
 	key
 	state    click.State // as the ranking last left; Provisional until it is final
 	revision int64
-	changed  bool   // the ranking is another than the one that last left
-	parts    []part // of the shards that have clicks in it, in ascending order of shard
+	changed  bool      // the ranking is another than the one that last left
+	parts    []part    // of the shards that have clicks in it, in ascending order of shard
+	spread   []*shared // ads whose clicks go to several shards, in the order of their bytes
 }
 
 // part is what one shard said.
 type part struct {
 	shard       int32
 	clicks, ads int64
-	list        []click.Row // the best, at least one
+	list        []click.Row // the best of the ads that are not spread
 	bytes       []byte      // what the list's ads are views of
+	shares      []click.Row // of those that are, in the order of their bytes; one of the two lists has a row
+	sharesBytes []byte
 }
 
 // window finds a window or opens it.
@@ -74,6 +77,7 @@ func (w *window) take(shard int32, said *click.WindowPart) {
 		p.clicks, p.ads = said.Clicks, said.Ads
 		w.changed = true
 	}
+	w.share(p, said.Shares)
 	if !slices.EqualFunc(p.list, said.Top, equalRows) {
 		p.list, p.bytes = copyRows(p.list[:0], p.bytes[:0], said.Top)
 		w.changed = true
@@ -91,17 +95,20 @@ func (r *Reducer) emit() {
 	for _, w := range r.windows {
 		switch {
 		case r.watermark < w.end():
+			r.sendShared(w, false)
 			if w.changed && tick {
 				r.send(w)
 				ticked = true
 			}
 		case w.state == click.Provisional:
 			w.state = click.Final
+			r.sendShared(w, true)
 			r.send(w)
 			r.trace(w)
 		case w.changed:
 			w.state = click.Corrected
 			w.revision++
+			r.sendShared(w, false)
 			r.send(w)
 			r.trace(w)
 		}
@@ -127,6 +134,7 @@ func (r *Reducer) send(w *window) {
 		k.Clicks += w.parts[i].clicks
 		k.Ads += w.parts[i].ads
 	}
+	k.Ads += int64(len(w.spread))
 	from := len(r.rows)
 	r.rank(w)
 	k.Top = r.rows[from:len(r.rows):len(r.rows)]
@@ -139,16 +147,20 @@ type head struct {
 	whole bool        // the shard has no ads but those of its list
 }
 
-// rank appends the best rows of the window to r.rows. An ad is counted in one
-// shard only, so nothing needs to be added up, and the best of all ads are the
-// best of the shards' best: merging the lists is exact. It stays exact when a
+// rank appends the best rows of the window to r.rows. An ad that is not spread is
+// counted in one shard only, so nothing needs to be added up, and the best of all ads
+// are the best of the shards' best, and of the sums of those that are spread: merging the lists is exact. It stays exact when a
 // shard keeps fewer ads than we rank: where such a list ends, the shard's next
 // ad is unknown, and so the ranking ends there too.
 func (r *Reducer) rank(w *window) {
 	heads := r.heads[:0]
 	for i := range w.parts {
-		p := &w.parts[i]
-		heads = append(heads, head{p.list, p.ads <= int64(len(p.list))})
+		if p := &w.parts[i]; len(p.list) > 0 {
+			heads = append(heads, head{p.list, p.ads <= int64(len(p.list))})
+		}
+	}
+	if len(w.spread) > 0 {
+		heads = append(heads, head{r.rankShared(w), true})
 	}
 	r.heads = heads
 	for i := len(heads)/2 - 1; i >= 0; i-- {

@@ -7,14 +7,17 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-const snapshotVersion = 3
+const (
+	snapshotVersion = 4
+	unsharedVersion = 3
+)
 
 // AppendSnapshot encodes the state after b; equal states are equal bytes. What
 // is due must have been taken with [Reducer.Out] before, or it would be lost.
 //
-// Layout, version 3, in the terms of package click:
+// Layout, version 4, in the terms of package click:
 //
-//	byte    version = 3
+//	byte    version = 4
 //	uvarint Reducer, Reducers, position
 //	time    watermark, gone, clock, time of the last provisional rankings
 //	uvarint unranked
@@ -26,7 +29,9 @@ const snapshotVersion = 3
 //	uvarint 0, or where the identity broke: index of the source + 1, uvarint High, Offset
 //	uvarint number of windows, each: uvarint length + filter, varint Start, uvarint Size,
 //	          byte State, uvarint Revision, byte changed,
-//	          uvarint number of shards, each: uvarint shard, Clicks, Ads, rows
+//	          uvarint number of shards, each: uvarint shard, Clicks, Ads, rows, shares
+//
+// Version 3, which is read as well, has no shares.
 func (r *Reducer) AppendSnapshot(b []byte) []byte {
 	if r.pending() {
 		panic("merge: snapshot before what is due was taken")
@@ -89,6 +94,7 @@ func (w *window) append(b []byte) []byte {
 	for i := range w.parts {
 		p := &w.parts[i]
 		b = click.AppendRows(appendTotals(b, int64(p.shard), p.clicks, p.ads), p.list)
+		b = click.AppendRows(b, p.shares)
 	}
 	return b
 }
@@ -101,7 +107,8 @@ func (w *window) append(b []byte) []byte {
 // reducer's; the log can then be read from an older snapshot or from its start.
 func Restore(cfg Config, b []byte) (*Reducer, error) {
 	d := click.NewDecoder(b)
-	if err := d.Version(snapshotVersion, "reducer snapshot"); err != nil {
+	version, err := d.Versions(unsharedVersion, snapshotVersion, "reducer snapshot")
+	if err != nil {
 		return nil, err
 	}
 	reducer, reducers := d.Total(), d.Total()
@@ -119,7 +126,7 @@ func Restore(cfg Config, b []byte) (*Reducer, error) {
 	}
 	r.decodeSources(&d)
 	for range d.Count(10) {
-		w := decodeWindow(&d, len(r.shards))
+		w := decodeWindow(&d, len(r.shards), version)
 		if n := len(r.windows); n > 0 && r.windows[n-1].compare(w.key) >= 0 {
 			d.Fail()
 		}
@@ -177,7 +184,7 @@ func (r *Reducer) decodeSources(d *click.Decoder) {
 	}
 }
 
-func decodeWindow(d *click.Decoder, shards int) *window {
+func decodeWindow(d *click.Decoder, shards int, version byte) *window {
 	w := &window{key: key{filter: d.Text(click.FilterAll), start: d.Int(), size: d.Total()}}
 	w.state, w.revision, w.changed = d.State(), d.Total(), d.Flag()
 	if !w.valid() {
@@ -188,12 +195,23 @@ func decodeWindow(d *click.Decoder, shards int) *window {
 	for range d.Count(4) {
 		p := part{shard: decodeNumber(d, last, shards), clicks: d.Total(), ads: d.Total()}
 		rows = d.Rows(rows)
-		if len(rows) == 0 || !ordered(rows) {
+		if !ordered(rows) {
 			d.Fail()
 		}
 		p.list, p.bytes = copyRows(nil, nil, rows)
+		if version == snapshotVersion {
+			rows = d.Rows(rows)
+			p.shares, p.sharesBytes = copyRows(nil, nil, rows)
+			w.add(rows, 1)
+		}
+		if len(p.list) == 0 && len(p.shares) == 0 || !sorted(p.shares) {
+			d.Fail()
+		}
 		w.parts = append(w.parts, p)
 		last = p.shard
+	}
+	for _, s := range w.spread {
+		s.said = true
 	}
 	return w
 }

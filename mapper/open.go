@@ -1,0 +1,81 @@
+package mapper
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/clickagg/clickagg/internal/control"
+)
+
+// openPace is how long what is opened at once should do. A mapper that needs more
+// sooner opens twice as much the next time, so that old and thin history does not wait
+// at every minute.
+const openPace = time.Second
+
+// open lets this source route clicks up to, and with, an event time. Where ads are
+// spread is then known for good: a fact holds from the end of what was opened before
+// it in the control topic, so all that hold for an open minute stand before the
+// record that opened it, and that one was read.
+func (s *source) open(ctx context.Context, t int64) error {
+	facts, err := s.m.opened(ctx, t)
+	if err != nil {
+		return err
+	}
+	s.route(facts)
+	return nil
+}
+
+// route goes by facts from now on. Spans that take no more clicks are left out.
+func (s *source) route(facts *control.Facts) {
+	spans := facts.Spans(s.judge.State().Closed)
+	s.judge.Open(facts.Opened(), spans)
+	s.opened, s.spread = facts.Opened(), len(spans)
+}
+
+// opened returns facts by which the minute of an event time is open, and opens it if
+// need be.
+func (m *Mapper) opened(ctx context.Context, t int64) (*control.Facts, error) {
+	if f := m.facts.Load(); f != nil && f.Opened() > t {
+		return f, nil
+	}
+	select { // one source opens for all of the process
+	case m.opening <- struct{}{}:
+		defer func() { <-m.opening }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	f, err := m.learn(ctx)
+	if err != nil || f.Opened() > t {
+		return f, err
+	}
+	now := m.clock.Now()
+	if least := m.cfg.Ahead.Milliseconds(); now.Sub(m.openedAt) < openPace {
+		m.ahead = max(2*m.ahead, least)
+	} else {
+		m.ahead = max(m.ahead/2, least)
+	}
+	m.openedAt = now
+	size := m.cfg.Rule.Size
+	if err := control.Open(ctx, m.log, m.cfg.Topics.Control, (t+m.ahead)/size*size+size); err != nil {
+		return nil, err
+	}
+	if f, err = m.learn(ctx); err == nil && f.Opened() <= t {
+		err = fmt.Errorf("topic %s does not show what was just written to it", m.cfg.Topics.Control)
+	}
+	return f, err
+}
+
+// openFirst sees to it that something is open, before the first source of all begins: so
+// no click was mapped before there were facts of what is open.
+func (m *Mapper) openFirst(ctx context.Context) error {
+	f, err := m.learn(ctx)
+	if err != nil || f.Opened() >= 0 {
+		return err
+	}
+	if err := control.Open(ctx, m.log, m.cfg.Topics.Control, 0); err != nil {
+		return err
+	}
+	_, err = m.learn(ctx)
+	return err
+}
