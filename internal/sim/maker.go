@@ -63,7 +63,7 @@ func (m *maker) produce() {
 		return
 	}
 	m.ids++
-	e := event{ad: "ad" + strconv.Itoa(w.choose(5, "which ad")), id: m.ids, at: w.now - int64(w.choose(3_000, "how old the click is"))}
+	e := event{ad: m.ad(), id: m.ids, at: w.now - int64(w.choose(3_000, "how old the click is"))}
 	e.at -= int64(w.weather.history) * 3_600_000
 	switch {
 	case w.weather.oneIn(w, w.weather.disorder, "a click comes out of order"):
@@ -75,6 +75,15 @@ func (m *maker) produce() {
 	}
 	m.land(p, e)
 	m.past = append(m.past, made{e, p})
+}
+
+// ad draws an ad. In hot weather one of two has most clicks, for a while each.
+func (m *maker) ad() string {
+	w := m.w
+	if w.weather.hot > 0 && w.choose(10, "a hot ad") > 0 {
+		return "ad" + strconv.Itoa(m.made/30%3)
+	}
+	return "ad" + strconv.Itoa(w.choose(5, "which ad"))
 }
 
 func (m *maker) land(partition int, e event) {

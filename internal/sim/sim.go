@@ -17,6 +17,8 @@ type Result struct {
 	Corrected                        int64 // counts that changed after they were final
 	Ruled, Refused                   int   // sources that were handed over to other rules; processes refused for theirs
 	Parts                            int64 // records of what was too large for one
+	Switches                         int   // spreads of hot ads that were begun or ended
+	Shares                           int64 // counts of a spread ad that a shard told of
 }
 
 // Add adds another history's.
@@ -32,6 +34,8 @@ func (r *Result) Add(o Result) {
 	r.Ruled += o.Ruled
 	r.Refused += o.Refused
 	r.Parts += o.Parts
+	r.Switches += o.Switches
+	r.Shares += o.Shares
 }
 
 // Run plays one whole history and returns the first broken promise.
@@ -42,7 +46,11 @@ func run(choose Chooser, m mutant) (Result, error) {
 	if m == sameTerm || m == endsAnyhow {
 		weather.handOvers() // one history in four has them, which is few to find these by
 	}
-	w := newWorld(choose, defaults(), weather, m)
+	cfg := defaults()
+	if weather.hot > 0 {
+		cfg.shards += choose(2, "one shard more")
+	}
+	w := newWorld(choose, cfg, weather, m)
 	err := w.play()
 	for _, p := range w.procs {
 		p.kill()
@@ -62,6 +70,7 @@ func run(choose Chooser, m mutant) (Result, error) {
 			}
 		}
 	}
+	w.spread(&r)
 	for _, c := range w.db.cells {
 		if c.State == click.Corrected {
 			r.Corrected++
@@ -225,6 +234,9 @@ func (w *world) disturb() {
 	}
 	if w.weather.oneIn(w, w.weather.term, "somebody is told to stop") {
 		w.anyone("who").term()
+	}
+	if w.weather.oneIn(w, w.weather.pins, "an operator pins or unpins an ad") {
+		w.pin()
 	}
 	if w.weather.oneIn(w, w.weather.wipe, "the snapshots are lost") {
 		w.snaps = map[string][]byte{}

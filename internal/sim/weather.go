@@ -17,6 +17,9 @@ type weather struct {
 	ruled                                                    int // and other rules
 	moves                                                    int // a partition moves while its owner is at work
 	gives                                                    int // a request is given up by who was told to stop
+	hot                                                      int // so many clicks in a window make an ad hot
+	pins                                                     int // an operator spreads an ad or ends that
+	ahead                                                    int // ms that are opened beyond what is needed
 	standby                                                  bool
 	guarded                                                  bool // the coordinator asks who commits; it always asks mappers
 	stamped                                                  bool // the brokers tell their time
@@ -52,6 +55,9 @@ func drawWeather(choose Chooser) weather {
 	if choose(4, "weather: hand-overs") == 3 {
 		w.handOvers()
 	}
+	if choose(3, "weather: hot ads") > 0 {
+		w.heat(choose)
+	}
 	w.lopsided = []int{0, w.events / 2}[choose(2, "weather: lopsided")]
 	return w
 }
@@ -60,6 +66,13 @@ func drawWeather(choose Chooser) weather {
 // clicks such that the rules matter.
 func (w *weather) handOvers() {
 	w.ruled, w.moves, w.freeze, w.late, w.disorder, w.kill = 3, 100, 500, 5, 3, 0
+}
+
+// heat lets ads become hot and cool again, and operators interfere.
+func (w *weather) heat(choose Chooser) {
+	w.hot = 2 + choose(10, "weather: what is hot")
+	w.pins = []int{0, 2000, 300}[choose(3, "weather: pins")]
+	w.ahead = []int{0, 0, 60_000}[choose(3, "weather: opened ahead")]
 }
 
 // groups are the sets of shards: with a standby each shard is run twice.

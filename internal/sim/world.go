@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -116,6 +117,7 @@ func newWorld(choose Chooser, cfg settings, weather weather, m mutant) *world {
 	} {
 		w.log.create(name, n)
 	}
+	w.log.land(w.now, w.topics.Control, []stream.Message{{Key: []byte("cluster"), Value: fmt.Appendf(nil, `{"shards":%d,"window_ms":%d}`, cfg.shards, cfg.size)}})
 	w.maker = newMaker(w)
 	w.makeRoles()
 	return w
@@ -140,6 +142,7 @@ func (w *world) makeRoles() {
 					MaxRecordBytes: 1 << 16, SectionClicks: 5, Router: router, Shards: int32(c.shards),
 					Rules: click.Rules{Horizon: p.rules.horizon, MaxIDs: 1 << 20, MaxAds: 1 << 20, Top: ranked, Tick: w.tick()},
 				},
+				Ahead:          time.Duration(w.weather.ahead) * time.Millisecond,
 				CommitInterval: second, Heartbeat: second / 2, SkewMargin: second * 2, MaxLead: second * 600,
 				Rejected: 1, Late: 1,
 			}, int32(c.sources), clock{p}, mapper.NewMetrics(nil), nop)
@@ -155,6 +158,7 @@ func (w *world) makeRoles() {
 						Shards: int32(c.shards), Reducers: int32(c.reducers), Size: c.size, Filter: click.FilterAll, PartialBytes: w.partialBytes(),
 					},
 					Background: func(f func()) { f() },
+					Hot:        aggregator.Hot{Threshold: int64(w.weather.hot), Shards: int32(c.shards), Router: router},
 				}, clock{p}, aggregator.NewMetrics(nil), nop)
 				return a.Shard(ctx, int32(i))
 			})
