@@ -17,6 +17,7 @@ type Config struct {
 	Dedupe     Dedupe     `key:"dedupe" doc:"How repeated clicks are known."`
 	Mapper     Mapper     `key:"mapper" doc:"The role that reads clicks, judges them and hands them to the shards."`
 	Aggregator Aggregator `key:"aggregator" doc:"The role that counts, one shard per partition of the shuffle topic."`
+	Hot        Hot        `key:"hot" doc:"When one ad is counted by several shards, because it has so many of the clicks."`
 	Reducer    Reducer    `key:"reducer" doc:"The role that merges what the shards say into results."`
 	API        API        `key:"api" doc:"The HTTP API."`
 	Ops        Ops        `key:"ops" doc:"Metrics and profiles, on a listener of their own."`
@@ -150,6 +151,12 @@ type Aggregator struct {
 	MaxAds           int           `key:"max_ads" doc:"Most ads one shard counts in one window; clicks of further ads are not counted but listed as crowded."`
 }
 
+// Hot configures the spreading of hot ads.
+type Hot struct {
+	Threshold int `key:"threshold" doc:"Clicks of one ad in one window from which on it is spread over several shards; it is merged back when no window among the last five had half as many. 0 spreads none by itself."`
+	Spread    int `key:"spread" doc:"Over how many shards a hot ad is spread; 0 is all."`
+}
+
 // Reducer configures the reduce role.
 type Reducer struct {
 	Partitions int `key:"partitions" doc:"Partitions of the partials topic: how many reducers can work at once. It cannot change in an installation."`
@@ -205,6 +212,7 @@ func Default() Config {
 		Dedupe:     Dedupe{Horizon: 10 * time.Minute, Key: []string{}},
 		Mapper:     Mapper{SectionClicks: 20_000, CommitInterval: time.Second, Heartbeat: 500 * time.Millisecond, MaxLead: 10 * time.Minute},
 		Aggregator: Aggregator{Shards: 4, Tick: 500 * time.Millisecond, Top: 1000, SnapshotInterval: 30 * time.Second, MaxIDs: 20_000_000, MaxAds: 500_000},
+		Hot:        Hot{Threshold: 200_000},
 		Reducer:    Reducer{Partitions: 2},
 		API:        API{Listen: "127.0.0.1:8080"},
 		Ops:        Ops{Listen: ""},

@@ -65,6 +65,9 @@ func limits() map[string]limit {
 		"aggregator.max_ids":           within(1_000, 1_000_000_000),
 		"aggregator.max_ads":           within(100, 50_000_000),
 
+		"hot.threshold": within(0, 1_000_000_000),
+		"hot.spread":    within(0, 1024),
+
 		"reducer.partitions": within(1, 1024),
 
 		"api.listen": listener(),

@@ -56,6 +56,11 @@ func relations() []relation {
 			fault: retentionFault,
 		},
 		{
+			keys:  []string{"hot.spread", "aggregator.shards"},
+			says:  "`hot.spread` is at most `aggregator.shards`.",
+			fault: spreadFault,
+		},
+		{
 			keys:  []string{"watermark.skew_margin", "watermark.delay"},
 			says:  "`watermark.skew_margin` is at most `watermark.delay`: the margin is part of the delay.",
 			fault: marginFault,
@@ -178,6 +183,13 @@ func marginFault(c Config) string {
 	}
 	return fmt.Sprintf("%s is more than watermark.delay %s, so an idle partition would close windows later than a busy one; lower it to at most %[2]s or raise watermark.delay",
 		show(c.Watermark.SkewMargin), show(c.Watermark.Delay))
+}
+
+func spreadFault(c Config) string {
+	if c.Hot.Spread <= c.Aggregator.Shards {
+		return ""
+	}
+	return fmt.Sprintf("%d is more than aggregator.shards %d; lower it to at most %[2]d, or to 0 for all", c.Hot.Spread, c.Aggregator.Shards)
 }
 
 func trustFault(c Config) string {

@@ -18,6 +18,7 @@ import (
 	"github.com/clickagg/clickagg/internal/blob/s3"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/control"
+	"github.com/clickagg/clickagg/internal/hot"
 	"github.com/clickagg/clickagg/internal/ops"
 	"github.com/clickagg/clickagg/internal/secure"
 	"github.com/clickagg/clickagg/internal/status"
@@ -51,6 +52,7 @@ type process struct {
 	blobs    blob.Store       // likewise
 	facts    control.Facts
 	inputs   inputs
+	hot      *hot.Board    // what is spread
 	board    *status.Board // what other processes say; nil when there are none
 
 	mapper     *mapper.Metrics
@@ -100,6 +102,7 @@ func (p *process) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.hot = hot.NewBoard(p.log, p.topics.Control, p.facts)
 	if err := ops.Remember(p.cfg.DataDir, p.facts.Cluster.ID); err != nil {
 		return err
 	}

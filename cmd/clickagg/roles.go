@@ -176,9 +176,12 @@ func (p *process) mapperConfig() mapper.Config {
 			},
 		},
 		CommitInterval: c.Mapper.CommitInterval, Heartbeat: c.Mapper.Heartbeat, SkewMargin: c.Watermark.SkewMargin,
-		MaxLead: c.Mapper.MaxLead, Rejected: topology.RejectedPartitions, Late: topology.RejectedPartitions,
+		MaxLead: c.Mapper.MaxLead, Ahead: max(2*c.Window.Size, openAhead), Rejected: topology.RejectedPartitions, Late: topology.RejectedPartitions,
 	}
 }
+
+// openAhead is the least event time that mappers open at once: each time is a record.
+const openAhead = 2 * time.Minute
 
 func (p *process) aggregateRole() *role {
 	c, cluster := p.cfg, p.facts.Cluster
@@ -190,6 +193,10 @@ func (p *process) aggregateRole() *role {
 		Group: group, Standby: c.Aggregator.StandbyGroup, Cluster: cluster.ID, Topics: p.topics,
 		Window:    window.Config{Shards: cluster.Shards, Reducers: cluster.Reducers, Size: cluster.WindowMS, Filter: click.FilterAll},
 		Snapshots: c.Aggregator.SnapshotInterval, Rejected: topology.RejectedPartitions,
+		Hot: aggregator.Hot{
+			Threshold: int64(c.Hot.Threshold), Shards: spreadOver(c.Hot.Spread, cluster.Shards),
+			Router: click.NewRouter(cluster.Secret, cluster.Shards),
+		},
 	}, stream.Wall{}, p.aggregator, p.logger)
 	return &role{
 		name: roleAggregator, group: group, partitions: p.shuffle, working: func() int { return len(p.aggregator.Shards()) },
@@ -236,6 +243,14 @@ func (p *process) rawRole() *role {
 		name: roleRaw, group: p.group(roleRaw), partitions: p.inputs.partitions, working: func() int { return len(p.raw.Partitions()) },
 		work: func(ctx context.Context, part stream.Partition) error { return k.Source(ctx, part.Topic, part.Number) },
 	}
+}
+
+// spreadOver is over how many shards a hot ad is spread: 0 stands for all.
+func spreadOver(configured int, shards int32) int32 {
+	if configured == 0 {
+		return shards
+	}
+	return min(int32(configured), shards)
 }
 
 // group names the consumer group of a role.

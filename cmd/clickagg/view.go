@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -24,6 +25,9 @@ func (p *process) entries() []status.Entry {
 	return out
 }
 
+// hotWait is how long a status waits for what is new of hot ads.
+const hotWait = 2 * time.Second
+
 // status puts together how the whole installation is.
 func (p *process) status() api.Status {
 	entries := p.entries()
@@ -33,6 +37,9 @@ func (p *process) status() api.Status {
 	st := status.Merge(time.Now(), entries, status.Installation{Parts: map[string][]stream.Partition{
 		status.RoleMapper: p.inputs.partitions(), status.RoleRaw: p.inputs.partitions(), status.RoleAggregator: p.shuffle(), status.RoleReducer: p.partials(), status.RoleWriter: p.results(),
 	}})
+	ctx, cancel := context.WithTimeout(p.ctx, hotWait)
+	defer cancel()
+	st.Hot = p.hot.Ads(ctx)
 	if until, err := p.store.CompleteUntil(p.ctx); err == nil && until != click.None {
 		t := time.UnixMilli(until).UTC()
 		st.CompleteUntil = &t

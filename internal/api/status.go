@@ -13,6 +13,17 @@ type Status struct {
 	Roles         []Role           `json:"roles"`                // in the order of the pipeline
 	Accounting    []Accounting     `json:"accounting"`           // one per source
 	Rejected      map[string]int64 `json:"rejected"`             // records refused, by reason
+	Hot           []HotAd          `json:"hot"`                  // ads that are spread over several shards, or pinned
+}
+
+// HotAd is an ad that is spread over several shards, or pinned by an operator.
+type HotAd struct {
+	Ad       string    `json:"ad_id"`
+	Shards   int32     `json:"shards"`   // over how many its clicks go
+	From     time.Time `json:"from"`     // event time from which it is so
+	Since    time.Time `json:"since"`    // when it was decided
+	Pinned   bool      `json:"pinned"`   // whether shards leave it as it is
+	Operator bool      `json:"operator"` // whether an operator decided, and not a shard
 }
 
 // Role is one role of the installation.
@@ -75,6 +86,9 @@ func (s *Server) serveStatus(w http.ResponseWriter, _ *call) error {
 	}
 	if st.Accounting == nil {
 		st.Accounting = []Accounting{}
+	}
+	if st.Hot == nil {
+		st.Hot = []HotAd{}
 	}
 	if st.Rejected == nil {
 		st.Rejected = map[string]int64{}

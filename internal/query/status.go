@@ -53,6 +53,9 @@ func statusText(s *api.Status, width int) string {
 	for i := range s.Accounting {
 		b.WriteString(accountLine(&s.Accounting[i]) + "\n")
 	}
+	if len(s.Hot) > 0 {
+		b.WriteString("hot: " + hotAds(s.Hot) + "\n")
+	}
 	if len(s.Rejected) > 0 {
 		var reasons []string
 		for _, r := range slices.Sorted(maps.Keys(s.Rejected)) {
@@ -61,6 +64,24 @@ func statusText(s *api.Status, width int) string {
 		b.WriteString("rejected: " + strings.Join(reasons, ", ") + "\n")
 	}
 	return b.String()
+}
+
+// hotAds names some of the ads that are spread.
+func hotAds(hot []api.HotAd) string {
+	const most = 5
+	var parts []string
+	for i := range hot[:min(len(hot), most)] {
+		a := &hot[i]
+		part := fmt.Sprintf("%s over %d shards from %s on", progress.Clean(a.Ad), a.Shards, instant(&a.From))
+		if a.Pinned {
+			part += " (pinned)"
+		}
+		parts = append(parts, part)
+	}
+	if more := len(hot) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more (clickagg hot list)", more))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func partitions(roles []api.Role) *table {

@@ -1,8 +1,10 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,4 +74,91 @@ func (w *world) spread(r *Result) {
 			}
 		}
 	}
+}
+
+// misrouter sends clicks of spread ads, or shares of them, where they do not belong.
+type misrouter struct {
+	handle
+	m mutant
+	w *world
+}
+
+func (r *misrouter) Append(ctx context.Context, topic string, messages []stream.Message) error {
+	messages = cloneMessages(messages)
+	switch topic {
+	case r.w.topics.Shuffle:
+		if r.m == newestSpread || r.m == bySource {
+			r.reroute(messages)
+		}
+	case r.w.topics.Partials:
+		for i := range messages {
+			var p click.Partial
+			if err := p.Parse(messages[i].Value); err == nil {
+				for j := range p.Windows {
+					r.share(&p.Windows[j])
+				}
+				messages[i].Value = p.Append(nil)
+			}
+		}
+	}
+	return r.handle.Append(ctx, topic, messages)
+}
+
+// share changes what is told of the shares of a window.
+func (r *misrouter) share(w *click.WindowPart) {
+	switch {
+	case r.m == newestShare:
+		w.Rows, w.Ads, w.Shares = append(w.Rows, w.Shares...), w.Ads+int64(len(w.Shares)), nil
+	case r.m == ranksShares && len(w.Top) > 0:
+		w.Shares = slices.DeleteFunc(w.Shares, func(s click.Row) bool { return s.Count < w.Top[0].Count })
+	}
+}
+
+// reroute deals the clicks of all sections of a source out anew.
+func (r *misrouter) reroute(messages []stream.Message) {
+	router, facts := click.NewRouter(7, int32(r.w.cfg.shards)), r.w.facts()
+	spans := facts.Spans(click.None)
+	sections := make([]click.Section, len(messages))
+	var clicks []dealt
+	for i := range messages {
+		s, err := click.ParseSection(messages[i].Value)
+		if err != nil {
+			return
+		}
+		var c click.Routed
+		for s.Clicks.Next(&c) {
+			clicks = append(clicks, dealt{c, int32(i)})
+		}
+		s.Clicks.Reset(s.Start)
+		sections[i] = s
+	}
+	slices.SortFunc(clicks, func(a, b dealt) int { return cmp.Compare(a.Offset, b.Offset) })
+	for i := range clicks {
+		c := &clicks[i]
+		home := router.Home(c.Ad)
+		span := spans.Find(c.Ad, c.Time)
+		switch now, ok := facts.Hot(string(c.Ad)); {
+		case r.m == bySource && span != nil:
+			c.shard = (home + sections[0].Source.Partition) % int32(r.w.cfg.shards)
+		case r.m == newestSpread && ok && now.Shards > 1:
+			span = &click.Span{Until: click.None}
+			c.shard = router.Spread(home, c.ID, now.Shards)
+		case r.m == newestSpread:
+			span, c.shard = nil, home
+		}
+		s := &sections[c.shard]
+		s.Clicks.Add(&c.Routed)
+		if span != nil && !slices.ContainsFunc(s.Shares, func(h click.Share) bool { return h.Ad == string(c.Ad) && h.From == span.From }) {
+			s.Shares = append(s.Shares, click.Share{Ad: string(c.Ad), From: span.From, Until: span.Until})
+		}
+	}
+	for i := range messages {
+		messages[i].Value = sections[i].Append(nil)
+	}
+}
+
+// dealt is a click and the shard it goes to.
+type dealt struct {
+	click.Routed
+	shard int32
 }

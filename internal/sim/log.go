@@ -89,6 +89,9 @@ func (h handle) Append(ctx context.Context, name string, messages []stream.Messa
 		return err
 	}
 	kept := cloneMessages(messages)
+	if name == w.topics.Control {
+		h.p.wrote[string(kept[0].Value)] = true
+	}
 	if h.p.stopped && w.weather.oneIn(w, w.weather.gives, "the request is given up") {
 		w.log.land(w.now, name, kept[:w.choose(len(kept)+1, "how much of it landed")])
 		return context.DeadlineExceeded

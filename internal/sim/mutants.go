@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,12 @@ const (
 	sameTerm                 // shards do not know one owner from the next
 	anyoneCommits            // the coordinator takes commits of mappers that are not the owner
 	unaware                  // and of an owner that does not know that there was another one meanwhile
+	opensAlone               // a mapper goes by the minutes that it opened itself
+	missesSpreads            // it does not look what was said last before it opens a minute
+	newestSpread             // a click goes by what holds of its ad now, whatever its minute
+	bySource                 // clicks of a spread ad go to a shard by their source
+	newestShare              // one shard's share is taken for the count
+	ranksShares              // a share is only told when it is among the shard's best
 	mutants                  // one past the last
 )
 
@@ -46,6 +53,7 @@ var mutantNames = [mutants]string{
 	"sound", "commit first", "forgets the mark", "increments", "two in flight", "lets go", "last write wins",
 	"forgets sources", "marks first", "any order", "restarted versions", "free idle", "blind",
 	"own tick", "loses a part", "own clock", "always ended", "ends anyhow", "reopens", "forgets silence", "silent begin", "same term", "anyone commits", "unaware",
+	"opens alone", "misses spreads", "newest spread", "by source", "newest share", "ranks shares",
 }
 
 func (m mutant) String() string { return mutantNames[m] }
@@ -61,8 +69,8 @@ func (m mutant) log(h handle, w *world) stream.Log {
 		return timeless{h}
 	case increments:
 		return &deltas{handle: h, sent: map[cellKey]int64{}}
-	case blind:
-		return unseeing{h}
+	case newestSpread, bySource, newestShare, ranksShares:
+		return &misrouter{handle: h, m: m, w: w}
 	case forgetsSources, marksFirst, anyOrder, restartedVersions, freeIdle, letsGo, losesPart, sameTerm:
 		return &liar{handle: h, m: m, w: w}
 	}
@@ -148,16 +156,6 @@ func (f *forgetful) Commit(ctx context.Context, group, topic string, partition i
 type timeless struct{ handle }
 
 func (timeless) BrokerTime(time.Time) (time.Time, bool) { return time.Time{}, false }
-
-// unseeing finds the control topic empty.
-type unseeing struct{ handle }
-
-func (u unseeing) Bounds(ctx context.Context, topic string, partition int32) (start, end int64, err error) {
-	if topic == u.p.w.topics.Control {
-		return 0, 0, nil
-	}
-	return u.handle.Bounds(ctx, topic, partition)
-}
 
 // deltas sends what was added since the last result of a cell, as this process remembers it.
 type deltas struct {
@@ -252,6 +250,9 @@ func (l *liar) sections(messages []stream.Message, change func(*click.Section)) 
 // see is what a process reads of a topic. Planted fault: its shard reads another
 // tick than the mapper wrote.
 func (p *proc) see(topic string, records []click.Record) []click.Record {
+	if topic == p.w.topics.Control {
+		return p.overlook(records)
+	}
 	if p.w.mutant != ownTick || topic != p.w.topics.Shuffle {
 		return records
 	}
@@ -265,4 +266,20 @@ func (p *proc) see(topic string, records []click.Record) []click.Record {
 		}
 	}
 	return records
+}
+
+// overlook leaves out facts that the mutant does not see.
+func (p *proc) overlook(records []click.Record) []click.Record {
+	return slices.DeleteFunc(records, func(r click.Record) bool {
+		kind, _, _ := strings.Cut(string(r.Key), "/")
+		switch p.w.mutant {
+		case blind:
+			return kind == "live"
+		case opensAlone:
+			return kind == "open" && !p.wrote[string(r.Value)]
+		case missesSpreads:
+			return kind == "hot" && r.Append > p.w.now-20_000
+		}
+		return false
+	})
 }

@@ -35,6 +35,7 @@ type proc struct {
 	ahead int64                      // of the brokers' clock, as far as this process can tell: mostly behind
 	heard bool                       // a broker has told its time
 	tick  int64                      // planted fault: a shard's own
+	wrote map[string]bool            // values it wrote to the control topic
 }
 
 // errKilled unwinds a killed process. Nothing it does after this counts.

@@ -35,7 +35,7 @@ type era struct {
 // draw gives a process what it is started with.
 func (p *proc) draw() {
 	w := p.w
-	p.known = map[string]stream.Position{}
+	p.known, p.wrote = map[string]stream.Position{}, map[string]bool{}
 	p.rules = p.role.rules
 	changes := w.weather.oneIn(w, w.weather.ruled, "started with other rules") || p.role.changes && !w.calm()
 	p.role.changes = false

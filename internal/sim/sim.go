@@ -46,6 +46,9 @@ func run(choose Chooser, m mutant) (Result, error) {
 	if m == sameTerm || m == endsAnyhow {
 		weather.handOvers() // one history in four has them, which is few to find these by
 	}
+	if m >= opensAlone {
+		weather.heat(choose) // nor in each an ad is hot
+	}
 	cfg := defaults()
 	if weather.hot > 0 {
 		cfg.shards += choose(2, "one shard more")
