@@ -75,6 +75,7 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 		Dedupe:     Dedupe{Horizon: time.Hour, Key: []string{"ip", "ad"}},
 		Mapper:     Mapper{1000, 2 * time.Second, time.Second, time.Minute},
 		Aggregator: Aggregator{16, "b", 2 * time.Second, 10, time.Minute, 5000, 6000},
+		Hot:        Hot{5000, 8},
 		Reducer:    Reducer{Partitions: 3},
 		API:        API{Listen: "[::1]:8081", URL: "https://clicks.example/base"},
 		Ops:        Ops{Listen: "127.0.0.1:9100"},

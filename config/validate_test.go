@@ -91,6 +91,8 @@ func trials() map[string]trial {
 		"aggregator.snapshot_interval": {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
 		"aggregator.max_ids":           {good: []string{"1000", "1000000000"}, bad: []string{"999", "1000000001"}},
 		"aggregator.max_ads":           {good: []string{"100", "50000000"}, bad: []string{"99", "50000001"}},
+		"hot.threshold":                {good: []string{"0", "1", "1000000000"}, bad: []string{"-1", "1000000001"}},
+		"hot.spread":                   {good: []string{"0", "4"}, bad: []string{"-1", "1025"}},
 		"reducer.partitions":           {good: []string{"1", "1024"}, bad: []string{"0", "1025"}},
 		"api.listen":                   {good: []string{"127.0.0.1:0"}, bad: []string{"", "0.0.0.0:80", "localhost:9092", "127.0.0.1:9092"}},
 		"api.url":                      {good: []string{"", "http://h:1/x", "https://h"}, bad: []string{"h:1", "ftp://h", "http://", "http://u:p@h", "http://h?q", "http://h#f", "http://%"}},

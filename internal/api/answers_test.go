@@ -63,7 +63,7 @@ func TestAnswers(t *testing.T) {
 		},
 		{"/livez", `{"live":true}`},
 		{"/readyz", `{"ready":true,"not_ready":[]}`},
-		{"/v1/status", `{"at":"2019-11-24T12:00:00Z","complete_until":"2019-11-24T11:59:00Z","roles":[],"accounting":[],"rejected":{}}`},
+		{"/v1/status", `{"at":"2019-11-24T12:00:00Z","complete_until":"2019-11-24T11:59:00Z","roles":[],"accounting":[],"rejected":{},"hot":[]}`},
 	} {
 		t.Run(test.path, func(t *testing.T) {
 			t.Parallel()
