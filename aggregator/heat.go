@@ -95,8 +95,14 @@ func (h *heat) decide(ctx context.Context, watermark int64) {
 		h.failed(ctx, err)
 		return
 	}
+	before := h.spread + h.merged
 	h.heatUp(ctx)
 	h.coolDown(ctx, watermark)
+	if h.spread+h.merged > before { // what holds now is in the topic
+		if err := h.look(ctx); err != nil {
+			h.failed(ctx, err)
+		}
+	}
 }
 
 func (h *heat) failed(ctx context.Context, err error) {

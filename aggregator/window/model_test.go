@@ -199,8 +199,18 @@ func (m *model) emit(position int64) {
 		said := m.said[start]
 		all, clicks := m.recount(start)
 		closing := !said.final && m.final(start)
+		news := closing
+		var shares []click.Row
+		all = slices.DeleteFunc(all, func(r click.Row) bool {
+			if !spread(r.Ad, start, m.cfg.Size) {
+				return false
+			}
+			shares = append(shares, r)
+			news = news || said.rows[string(r.Ad)] != r.Count
+			return true
+		})
 		w := click.WindowPart{
-			Filter: m.cfg.Filter, Start: start, Size: m.cfg.Size, Clicks: clicks, Ads: int64(len(all)),
+			Filter: m.cfg.Filter, Start: start, Size: m.cfg.Size, Clicks: clicks, Ads: int64(len(all)), Shares: shares,
 			State: click.Provisional, Revision: said.revision,
 		}
 		for _, row := range all {
@@ -208,7 +218,7 @@ func (m *model) emit(position int64) {
 				w.Rows = append(w.Rows, row)
 			}
 		}
-		if len(w.Rows) == 0 {
+		if len(w.Rows) == 0 && !news {
 			continue
 		}
 		if closing {
@@ -254,7 +264,7 @@ func (m *model) say(position int64, starts []int64, parts map[int64]click.Window
 			}
 			said := m.said[start]
 			said.final = w.State != click.Provisional
-			for _, row := range w.Rows {
+			for _, row := range slices.Concat(w.Rows, w.Shares) {
 				said.rows[string(row.Ad)] = row.Count
 			}
 			p.Windows = append(p.Windows, w)

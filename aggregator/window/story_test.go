@@ -29,6 +29,25 @@ func randomSetting(rng *rand.Rand) setting {
 	return cfg
 }
 
+// spread tells whether an ad is, in the window that starts at a time: one of three is
+// in every other two windows.
+func spread(ad []byte, start, size int64) bool { return ad[0] == 'b' && start/size%4 < 2 }
+
+// share adds the share that a click is of.
+func share(shares []click.Share, size int64, r *click.Routed) []click.Share {
+	start := r.Time - r.Time%size
+	if !spread(r.Ad, start, size) {
+		return shares
+	}
+	from := start - start%(4*size)
+	for i := range shares {
+		if shares[i].Ad == string(r.Ad) && shares[i].From == from {
+			return shares
+		}
+	}
+	return append(shares, click.Share{Ad: string(r.Ad), From: from, Until: from + 2*size})
+}
+
 // story is a random log of encoded sections, with repeats, overlaps, idle
 // sources, ids met again near and far, clicks in any order, owners that follow each
 // other and bring other rules, and sources that are retired and come back.
@@ -89,6 +108,7 @@ func story(rng *rand.Rand, cfg setting, sections int) [][]byte {
 		for _, r := range s.log[start:] {
 			if r.Ad != nil {
 				sec.Clicks.Add(&r)
+				sec.Shares = share(sec.Shares, cfg.Size, &r)
 			}
 		}
 		s.Section = sec

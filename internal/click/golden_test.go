@@ -81,6 +81,10 @@ func TestGolden(t *testing.T) {
 	s, p := goldenSection(), goldenPartial()
 	golden(t, "section.golden", []byte(hex.Dump(s.Append(nil))))
 	golden(t, "partial.golden", []byte(hex.Dump(p.Append(nil))))
+	s.Shares = []Share{{Ad: "ad-1", From: goldenMinute - 60_000, Until: None}, {Ad: "ad-2", From: goldenMinute - 60_000, Until: goldenMinute}}
+	golden(t, "section-shares.golden", []byte(hex.Dump(s.Append(nil))))
+	p.Windows[0].Ads, p.Windows[0].Shares = 2, []Row{{Ad: []byte("ad-4"), Count: 1000}}
+	golden(t, "partial-shares.golden", []byte(hex.Dump(p.Append(nil))))
 	account := goldenAccount()
 	golden(t, "account.golden", []byte(hex.Dump(AppendAccount(nil, &account))))
 	result := Result{

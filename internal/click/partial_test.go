@@ -36,11 +36,15 @@ func somePartial(rng *rand.Rand) Partial {
 			p.Sources = append(p.Sources, someProgress(rng))
 		}
 	}
+	shares := rng.IntN(2) == 0
 	for range rng.IntN(4) {
 		p.Windows = append(p.Windows, WindowPart{
 			Filter: string(someBytes(rng, 4)), Start: int64(rng.Uint64()), Size: someTotal(rng), State: Provisional + State(rng.IntN(3)),
 			Revision: someTotal(rng), Clicks: someTotal(rng), Ads: someTotal(rng), Rows: someRows(rng), Top: someRows(rng),
 		})
+		if shares {
+			p.Windows[len(p.Windows)-1].Shares = someRows(rng)
+		}
 	}
 	return p
 }

@@ -388,7 +388,7 @@ func TestAddAllocatesNothing(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	t.Parallel()
-	for k, want := range map[Kind]string{Routed: "routed", Late: "late", Rejected: "rejected", Mark: "mark", Tombstone: "tombstone", 0: "kind(0)", 9: "kind(9)"} {
+	for k, want := range map[Kind]string{Routed: "routed", Late: "late", Rejected: "rejected", Mark: "mark", Tombstone: "tombstone", Unopened: "unopened", 0: "kind(0)", 9: "kind(9)"} {
 		if k.String() != want {
 			t.Errorf("%v, want %s", k, want)
 		}

@@ -31,7 +31,11 @@ type speaker struct {
 	said      [][]byte
 	chunks    []int32               // per partial, its number in its emission
 	lists     []map[key][]click.Row // per partial, what it said of each window
+	shares    []map[key][]click.Row // likewise, its shares of the ads that are spread
 }
+
+// spread tells whether an ad is counted by several shards; that of some windows only.
+func spread(ad string) bool { return ad[0] == 'h' }
 
 // step counts a few clicks in windows that still take them and says so.
 func (s *speaker) step() {
@@ -41,6 +45,9 @@ func (s *speaker) step() {
 			continue
 		}
 		ad := fmt.Sprintf("s%d-%02d", s.shard, s.rng.IntN(12))
+		if k.start/minute%2 == 0 && s.rng.IntN(3) == 0 {
+			ad = fmt.Sprintf("hot%d", s.rng.IntN(2))
+		}
 		filters := []string{"000", "us"}[:1+s.rng.IntN(2)]
 		for _, k.filter = range filters {
 			if s.counts[k] == nil {
@@ -80,18 +87,23 @@ func (s *speaker) say(from int64) {
 		}
 		var all []click.Row
 		for ad, n := range s.counts[k] {
-			all = append(all, click.Row{Ad: []byte(ad), Count: n})
 			w.Clicks += n
+			if row := (click.Row{Ad: []byte(ad), Count: n}); spread(ad) {
+				w.Shares = append(w.Shares, row)
+			} else {
+				all = append(all, row)
+			}
 		}
+		slices.SortFunc(w.Shares, func(a, b click.Row) int { return bytes.Compare(a.Ad, b.Ad) })
 		slices.SortFunc(all, compareRows)
 		w.Ads, w.Top = int64(len(all)), all[:min(s.top, len(all))]
-		for _, ad := range ads {
+		for _, ad := range slices.DeleteFunc(ads, spread) {
 			w.Rows = append(w.Rows, click.Row{Ad: []byte(ad), Count: s.counts[k][ad]})
 		}
 		clear(s.news[k])
 		if len(w.Rows) > 2 && s.rng.IntN(3) == 0 { // more rows than one record holds
 			first := w
-			first.Rows, first.Top, w.Rows = w.Rows[:2], nil, w.Rows[2:]
+			first.Rows, first.Top, first.Shares, w.Rows = w.Rows[:2], nil, nil, w.Rows[2:]
 			parts = append(parts, first)
 		}
 		parts = append(parts, w)
@@ -112,12 +124,14 @@ func (s *speaker) record(parts []click.WindowPart, chunk int32, last bool) {
 		Shard: s.shard, Shards: s.shards, Prev: s.told, Position: s.at, Chunk: chunk, At: s.now, Top: int64(s.top), Tick: 1000, Last: last,
 		Watermark: s.watermark, Closed: s.watermark - lateness, Windows: parts,
 	}
-	lists := map[key][]click.Row{}
+	lists, shares := map[key][]click.Row{}, map[key][]click.Row{}
 	for _, w := range parts {
-		if len(w.Top) > 0 {
-			lists[key{w.Start, w.Size, w.Filter}] = w.Top
+		if len(w.Top)+len(w.Shares) > 0 {
+			k := key{w.Start, w.Size, w.Filter}
+			lists[k], shares[k] = w.Top, w.Shares
 		}
 	}
+	s.shares = append(s.shares, shares)
 	s.said, s.chunks, s.lists = append(s.said, p.Append(nil)), append(s.chunks, chunk), append(s.lists, lists)
 }
 
@@ -274,13 +288,20 @@ func checkLineages(t *testing.T, out *Output, shards []ShardStatus) {
 
 // slowRanking ranks a window from the last list every shard had said of it.
 func slowRanking(speakers []*speaker, heard []int, w key, top int) (rows []click.Row) {
+	sums := map[string]int64{}
 	for i, s := range speakers {
 		for at := heard[i] - 1; at >= 0; at-- {
 			if list, ok := s.lists[at][w]; ok {
 				rows = append(rows, list...)
+				for _, r := range s.shares[at][w] {
+					sums[string(r.Ad)] += r.Count
+				}
 				break
 			}
 		}
+	}
+	for ad, n := range sums {
+		rows = append(rows, click.Row{Ad: []byte(ad), Count: n})
 	}
 	slices.SortFunc(rows, compareRows)
 	return rows[:min(top, len(rows))]
@@ -311,22 +332,37 @@ func checkSuccession(t *testing.T, rankings map[key]click.Ranking, w key, k clic
 // compareWithTruth recounts everything at the end.
 func compareWithTruth(t *testing.T, seed uint64, speakers []*speaker, results map[string]click.Result, rankings map[key]click.Ranking) {
 	t.Helper()
-	cells, truth := 0, map[key]click.Ranking{}
+	cells, truth, shared := 0, map[key]click.Ranking{}, 0
+	sums := map[key]map[string]int64{}
 	for _, s := range speakers {
 		for w, counts := range s.counts {
-			k := truth[w]
-			for ad, n := range counts {
-				cells++
-				got := results[fmt.Sprint(w.start, w.filter, " ", ad)]
-				if got.Count != n || got.State == click.Provisional {
-					t.Fatalf("seed %d: %s in %v: %+v, counted %d", seed, ad, w, got, n)
-				}
-				k.Clicks += n
-				k.Ads++
-				k.Top = append(k.Top, click.Row{Ad: []byte(ad), Count: n})
+			if sums[w] == nil {
+				sums[w] = map[string]int64{}
 			}
-			truth[w] = k
+			for ad, n := range counts {
+				if sums[w][ad] > 0 {
+					shared++
+				}
+				sums[w][ad] += n
+			}
 		}
+	}
+	if shared == 0 && len(speakers) > 1 {
+		t.Fatalf("seed %d: no ad was counted by two shards", seed)
+	}
+	for w, counts := range sums {
+		k := truth[w]
+		for ad, n := range counts {
+			cells++
+			got := results[fmt.Sprint(w.start, w.filter, " ", ad)]
+			if got.Count != n || got.State == click.Provisional {
+				t.Fatalf("seed %d: %s in %v: %+v, counted %d", seed, ad, w, got, n)
+			}
+			k.Clicks += n
+			k.Ads++
+			k.Top = append(k.Top, click.Row{Ad: []byte(ad), Count: n})
+		}
+		truth[w] = k
 	}
 	if cells != len(results) || len(truth) != len(rankings) || cells == 0 {
 		t.Fatalf("seed %d: %d results of %d, %d rankings of %d", seed, len(results), cells, len(rankings), len(truth))
