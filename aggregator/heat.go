@@ -24,7 +24,8 @@ type Hot struct {
 const (
 	mostHot     = 64              // ads spread by shards at once, over the installation
 	coolWindows = 5               // as many without one half as hot end a spread
-	oldWindows  = 60              // a window so far behind what is open decides nothing
+	oldWindows  = 60              // a window so far behind what is open decides nothing,
+	oldTime     = time.Hour       // nor does one that is so far behind when windows are short
 	heatEvery   = 5 * time.Second // how often a shard looks what others and operators said
 	heatWait    = 5 * time.Second // how long that may hold up counting
 )
@@ -138,7 +139,7 @@ func (h *heat) heatUp(ctx context.Context) {
 	}
 	for _, ad := range slices.Sorted(maps.Keys(h.rising)) {
 		start := h.rising[ad]
-		if cfg.Shards > 1 && hot < mostHot && !h.known(ad) && start+oldWindows*h.a.cfg.Window.Size >= h.facts.Opened() {
+		if cfg.Shards > 1 && hot < mostHot && !h.known(ad) && h.facts.Opened()-start <= max(oldWindows*h.a.cfg.Window.Size, oldTime.Milliseconds()) {
 			if err := h.say(ctx, ad, cfg.Shards); err != nil {
 				h.failed(ctx, err)
 				return

@@ -116,6 +116,7 @@ func TestHeat(t *testing.T) {
 		s.open(20 * minute)
 		s.says("hot", 16, 100, false, 16)
 		s.is("hot again", "hot", 2)
+		s.then(17)
 		s.then(24)
 		s.is("not spread for five minutes yet", "hot", 2)
 		s.then(25)

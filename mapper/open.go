@@ -49,21 +49,28 @@ func (m *Mapper) opened(ctx context.Context, t int64) (*control.Facts, error) {
 	if err != nil || f.Opened() > t {
 		return f, err
 	}
-	now := m.clock.Now()
-	if least := m.cfg.Ahead.Milliseconds(); now.Sub(m.openedAt) < openPace {
-		m.ahead = max(2*m.ahead, least)
-	} else {
-		m.ahead = max(m.ahead/2, least)
-	}
-	m.openedAt = now
-	size := m.cfg.Rule.Size
-	if err := control.Open(ctx, m.log, m.cfg.Topics.Control, (t+m.ahead)/size*size+size); err != nil {
+	if err := control.Open(ctx, m.log, m.cfg.Topics.Control, m.opens(t)); err != nil {
 		return nil, err
 	}
 	if f, err = m.learn(ctx); err == nil && f.Opened() <= t {
 		err = fmt.Errorf("topic %s does not show what was just written to it", m.cfg.Topics.Control)
 	}
 	return f, err
+}
+
+// opens is the event time to open minutes up to, for a click at t. What is opened beyond
+// delays spreads, so of the time to come it is no more than the least.
+func (m *Mapper) opens(t int64) int64 {
+	now, least := m.clock.Now(), m.cfg.Ahead.Milliseconds()
+	if now.Sub(m.openedAt) < openPace {
+		m.ahead = max(2*m.ahead, least)
+	} else {
+		m.ahead = max(m.ahead/2, least)
+	}
+	m.openedAt = now
+	last := max(t+least, min(t+m.ahead, m.brokerTime(now)))
+	size := m.cfg.Rule.Size
+	return last/size*size + size
 }
 
 // openFirst sees to it that something is open, before the first source of all begins: so

@@ -47,6 +47,7 @@ func demoCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.Exit, "exit", false, "end after the comparison")
 	c.Flags().Uint64Var(&o.Gen.Seed, "seed", 1, "equal seeds give equal streams")
 	c.Flags().IntVar(&o.Gen.Ads, "ads", 10_000, "distinct ads")
+	c.Flags().Float64Var(&o.Gen.Zipf, "zipf", o.Gen.Zipf, "exponent of the ads' popularity: 0 for all alike, 3.8 for one with nine clicks in ten")
 	c.Flags().Float64Var(&o.Rate, "rate", 5000, "events per second of the live stream")
 	return c
 }
