@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/control"
 )
 
@@ -17,7 +18,15 @@ const openPace = time.Second
 // spread is then known for good: a fact holds from the end of what was opened before
 // it in the control topic, so all that hold for an open minute stand before the
 // record that opened it, and that one was read.
-func (s *source) open(ctx context.Context, t int64) error {
+//
+// What was judged before an offset is sent first: a section names the spans that are
+// known when it is sent, and which end may be news.
+func (s *source) open(ctx context.Context, offset, t int64) error {
+	if offset > s.judge.State().Next {
+		if err := s.send(ctx, offset, click.None); err != nil {
+			return err
+		}
+	}
 	facts, err := s.m.opened(ctx, t)
 	if err != nil {
 		return err

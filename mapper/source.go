@@ -134,7 +134,7 @@ func (s *source) step(ctx context.Context, r stream.Reader) error {
 		rec := &b.Records[i]
 		v := s.judge.Add(rec)
 		for v.Kind == rule.Unopened {
-			if err := s.open(ctx, s.judge.Wants()); err != nil {
+			if err := s.open(ctx, rec.Offset, s.judge.Wants()); err != nil {
 				return err
 			}
 			v = s.judge.Add(rec)

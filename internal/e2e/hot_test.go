@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func (s *server) hotAds() (list []api.HotAd) {
 
 // TestHotAd: an ad with most clicks is found, spread over all shards from a minute on
 // and merged back when it cools, with repeats across both switches and a process that
-// is killed. Every count, every duplicate and the ranked list are exact.
+// is killed; another one is pinned. Every count, every duplicate and the ranked list are exact.
 func TestHotAd(t *testing.T) {
 	t.Parallel()
 	ctx := limited(t)
@@ -121,9 +122,19 @@ func TestHotAd(t *testing.T) {
 		c.minute(ctx, 900, 100)
 	}
 	until("the ad is merged back", func(l []api.HotAd) bool { return len(l) == 0 }, 50, 100)
-	for range 12 { // past the minute from which it has one shard again
+	var pinned, unpinned []api.HotAd
+	s.hot(&pinned, "pin", "ad1", "--spread", "2")
+	if list := s.hotAds(); len(pinned) != 1 || !slices.Equal(list, pinned) || list[0].Ad != "ad1" || list[0].Shards != 2 || !list[0].Pinned {
+		t.Errorf("pinned %+v, listed %+v", pinned, list)
+	}
+	for range 12 { // past the minute from which it has one shard again, and the other two
 		c.minute(ctx, 200, 100)
 	}
+	s.hot(&unpinned, "unpin", "ad1")
+	if list := s.hotAds(); len(unpinned) != 1 || !slices.Equal(list, unpinned) || list[0].Pinned {
+		t.Errorf("unpinned %+v, listed %+v", unpinned, list)
+	}
+	until("the unpinned ad is merged back", func(l []api.HotAd) bool { return len(l) == 0 }, 100, 100)
 	end := c.start.Add(time.Duration(len(c.past)) * time.Minute)
 	var marks []stream.Message
 	for p := range int32(4) {

@@ -125,6 +125,7 @@ func (p *Partition) spread(home int32, id click.ID, c *found) int32 {
 // Open lets clicks with event times before one be routed, and says where ads are
 // spread in these minutes. Whoever calls it knows that nothing else will ever be said
 // of them. A partition that was never told takes all times for open, and no ad for spread.
+// What was added before should be sealed, or its shares may have ends that are news.
 func (p *Partition) Open(before int64, spans click.Spans) { p.opened, p.spans = before, spans }
 
 // Wants is the event time of the click that was not open yet.
