@@ -16,6 +16,7 @@ type traffic struct {
 	zipf   *rand.Zipf
 	ads    [][]byte
 	perMin int64 // clicks per minute of event time
+	hot    bool  // nine clicks in ten are of one ad, which is spread
 	n      int64
 	offset int64
 }
@@ -42,7 +43,7 @@ func id(n int64) click.ID {
 
 func (t *traffic) section(clicks int) []byte {
 	sec := click.Section{
-		Source: click.Source{Topic: "clicks"}, Start: t.offset, End: t.offset + int64(clicks), Sources: 1,
+		Source: click.Source{Topic: "clicks"}, Start: t.offset, End: t.offset + int64(clicks), Sources: 1, Shares: t.shares(),
 	}
 	sec.Clicks.Reset(t.offset)
 	now := int64(0)
@@ -54,7 +55,7 @@ func (t *traffic) section(clicks int) []byte {
 		}
 		now = trafficStart + t.n*60_000/t.perMin
 		sec.Clicks.Add(&click.Routed{
-			Offset: t.offset, Time: now - t.rng.Int63n(10_000), ID: id(n), Check: uint32(n), Ad: t.ads[t.zipf.Uint64()],
+			Offset: t.offset, Time: now - t.rng.Int63n(10_000), ID: id(n), Check: uint32(n), Ad: t.ad(),
 		})
 		t.offset++
 	}

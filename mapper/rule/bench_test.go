@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -57,4 +58,37 @@ func BenchmarkAdd(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds()/1e6, "Mclicks/s")
+}
+
+// BenchmarkAddHot adds clicks of which nine in ten are of one ad, in its home and spread.
+func BenchmarkAddHot(b *testing.B) {
+	records := stream(4096)
+	for i := range records {
+		if i%10 > 0 {
+			r := &records[i]
+			r.Value = bytes.Replace(r.Value, fmt.Appendf(nil, `"ad%06d"`, i*7919%100_000), []byte(`"ad000001"`), 1)
+		}
+	}
+	for name, spans := range map[string]click.Spans{
+		"home": nil, "spread": {"ad000001": {{From: 0, Until: click.None, Shards: 4}}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			p := NewPartition(defaults(), click.Source{Topic: "clicks"}, NewState(0))
+			p.Open(latest, spans)
+			b.ReportAllocs()
+			next := int64(0)
+			for b.Loop() {
+				r := records[next&4095]
+				r.Offset = next
+				next++
+				if v := p.Add(&r); v.Kind != Routed {
+					b.Fatal(v)
+				}
+				if p.Full() {
+					p.Seal(next, r.Append, click.None, 1)
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds()/1e6, "Mclicks/s")
+		})
+	}
 }
