@@ -1,0 +1,32 @@
+package merge
+
+import (
+	"bytes"
+	"encoding/hex"
+	"os"
+	"testing"
+)
+
+// A snapshot of the release before ads could be spread is read, and written anew.
+func TestRestoreOlder(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/snapshot-3.hex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := hex.DecodeString(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Restore(only, old)
+	if err != nil || old[0] != unsharedVersion {
+		t.Fatalf("version %d: %v", old[0], err)
+	}
+	if st := r.Status(); st.Windows < 2 || len(st.Sources) != 2 || len(st.Shards) < 2 {
+		t.Errorf("%+v", st)
+	}
+	b := r.AppendSnapshot(nil)
+	if again, err := Restore(only, b); err != nil || b[0] != snapshotVersion || !bytes.Equal(again.AppendSnapshot(nil), b) {
+		t.Errorf("written as version %d and restored: %v", b[0], err)
+	}
+}
