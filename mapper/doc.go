@@ -11,5 +11,8 @@
 // before, unless that one ended in order: begin.go says why that is exact. What time
 // it is the brokers say. The machine's clock only paces what may come at any pace.
 //
+// No click is routed before its minute is open: open.go says why all then agree on
+// which shards its ad has.
+//
 // One source partition is one goroutine: [Mapper.Source] is its whole life. Start there.
 package mapper

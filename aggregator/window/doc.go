@@ -17,6 +17,10 @@
 // id when no click that a source may still send can repeat it. So rules that
 // change never take back what a source was promised.
 //
+// What it counts of an ad that is spread over several shards it tells apart, as a
+// share: all shares of a window it speaks of, whatever their rank. Which ads those
+// are stands in the sections.
+//
 // Its memory is bounded by the rules' MaxIDs and MaxAds, holds next to no
 // pointers, and is given back when the load goes.
 //

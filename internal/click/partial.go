@@ -16,7 +16,7 @@ import (
 // only the last one carries the watermark and the sources, so that a window is
 // never called complete before its counts are there. Chunks are numbered, so that
 // a reducer misses none. A window with more rows than one record holds is a part
-// of several; only its last part has the ranked list, and the parts before it
+// of several; only its last part has the ranked list and the shares, and the parts before it
 // carry rows and nothing else that counts.
 //
 // A reducer has no rules of its own either: how long a list is, how often one is

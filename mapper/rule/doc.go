@@ -4,7 +4,8 @@
 //
 // It promises that what it says of a record depends on nothing but the records
 // before it, the configuration and the time since which the topic is live: no
-// clock, no randomness, no IO. So a second reader of the same log says the same
+// clock, no randomness, no IO. Where it goes depends on the click, and on the shards
+// its ad has in its minute, which is one fact for all who ever route it ([Partition.Open]). So a second reader of the same log says the same
 // of each click. Whatever the bytes of a record are, it answers with a
 // [Verdict]; every record is in the [click.Account] once.
 //

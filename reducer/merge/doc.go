@@ -8,6 +8,8 @@
 // and rules come in with the partials, and what became due goes out where the caller
 // asks for it.
 //
+// An ad that is spread over several shards has the sum of their newest shares.
+//
 // It promises that a partial counts once, however often the log repeats it; that
 // an emission or a part of one missing from the log is found and never counted over; that a ranking
 // is exact, called final once, and changed afterwards only with a higher

@@ -148,8 +148,8 @@ type head struct {
 }
 
 // rank appends the best rows of the window to r.rows. An ad that is not spread is
-// counted in one shard only, so nothing needs to be added up, and the best of all ads
-// are the best of the shards' best, and of the sums of those that are spread: merging the lists is exact. It stays exact when a
+// counted in one shard only, so the best of all ads are the best of the shards' best
+// and of the sums of those that are spread: merging the lists is exact. It stays exact when a
 // shard keeps fewer ads than we rank: where such a list ends, the shard's next
 // ad is unknown, and so the ranking ends there too.
 func (r *Reducer) rank(w *window) {
