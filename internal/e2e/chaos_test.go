@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/gen"
 	"github.com/clickagg/clickagg/internal/load"
 	"github.com/clickagg/clickagg/internal/servers"
@@ -28,7 +29,8 @@ const (
 
 // TestChaos runs every role twice on three brokers and Cassandra, with a standby
 // set of aggregators, and sends clicks while processes are killed and stopped at
-// random, brokers die, Cassandra is away and the snapshots are thrown away. Then
+// random, brokers die, Cassandra is away and the snapshots are thrown away. Some ads are
+// hot and counted by several shards. Then
 // every count is the truth, the accounts hold, and no final count ever changed
 // without a higher revision.
 func TestChaos(t *testing.T) {
@@ -48,7 +50,7 @@ func TestChaos(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 
-	c := newCluster(t, brokers.Addrs(), db.Addr(), "aggregator:\n  snapshot_interval: 3s\nlog:\n  level: warn\n")
+	c := newCluster(t, brokers.Addrs(), db.Addr(), "hot:\n  threshold: 500\naggregator:\n  snapshot_interval: 3s\nlog:\n  level: warn\n")
 	x := &chaos{t: t, c: c, brokers: brokers, db: db, chance: rand.New(rand.NewPCG(seed, 0)), away: 15 * time.Second}
 	if faults >= 40 {
 		x.away = time.Minute
@@ -73,6 +75,7 @@ func TestChaos(t *testing.T) {
 	go func() {
 		o := gen.Defaults()
 		o.Events, o.Seed, o.Ads = events, seed, 5_000
+		o.Span = 20 * time.Minute // time enough for hot ads to be spread
 		r, truth, err := load.Generate(ctx, log, load.GenerateOptions{
 			Gen: o, Topic: c.input(), Finish: true, Batch: 1000, Rate: float64(rate),
 		})
@@ -95,7 +98,22 @@ func TestChaos(t *testing.T) {
 	c.complete(ctx, l.report.Watermark)
 	t.Logf("%d faults; complete %s after the last was healed and all was sent", faults, time.Since(healed).Round(time.Millisecond))
 	c.isTruth(ctx, l.truth)
+	c.wereSpread(ctx, log)
 	revisionsRise(ctx, t, log, c.name+".results")
+}
+
+// wereSpread: some ads were found to be hot, and spread.
+func (c *cluster) wereSpread(ctx context.Context, log stream.Log) {
+	c.t.Helper()
+	facts, err := control.Load(ctx, log, c.name+".control")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	spans := facts.Spans(click.None)
+	c.t.Logf("%d ads were spread", len(spans))
+	if len(spans) == 0 {
+		c.t.Error("no ad was spread")
+	}
 }
 
 func fromEnv(t testing.TB, name string, preset int) int {
