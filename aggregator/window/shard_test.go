@@ -128,12 +128,11 @@ func FuzzFold(f *testing.F) {
 			return
 		}
 		s := New(cfg)
-		before := state(s)
 		if err := s.Fold(0, &sec); err != nil {
-			if !bytes.Equal(state(s), before) {
-				t.Fatal("a section that was refused left a trace")
+			if !errors.Is(err, click.ErrWire) {
+				t.Fatalf("refused for another reason than its bytes: %v", err)
 			}
-			return
+			return // the shard is to be left: part of the section may be in it
 		}
 		for _, o := range s.Out() {
 			if err := new(click.Partial).Parse(o.Value); err != nil {
