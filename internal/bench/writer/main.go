@@ -38,7 +38,7 @@ func main() {
 	flag.DurationVar(&o.long, "long", 4*time.Second, "how long a run is")
 	flag.StringVar(&o.only, "only", "", "settings with one of these words in their names, commas between, beside the defaults; empty is all")
 	flag.BoolVar(&o.synced, "synced", false, "Cassandra syncs every write to disk before it acknowledges it, as in the tests of one node")
-	flag.DurationVar(&o.warm, "warm", 40*time.Second, "how long Cassandra works before anything is measured")
+	flag.DurationVar(&o.warm, "warm", time.Minute, "how long Cassandra works before anything is measured")
 	store := flag.String("store", "", "cassandra or embedded; empty is both")
 	flag.Parse()
 	var err error
@@ -112,9 +112,8 @@ func (o *options) measure(ctx context.Context, w io.Writer, all []setting, serve
 	}
 	for round := range o.rounds {
 		for i := range all {
-			if round%2 == 1 { // there and back, so that what changes meanwhile favours nobody
-				i = len(all) - 1 - i
-			}
+			// Each round begins elsewhere, so that what changes meanwhile favours nobody.
+			i = (i + round*len(all)/o.rounds) % len(all)
 			if i > 0 && !chosen(all[i].name, o.only) {
 				continue
 			}
