@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +13,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/clickagg/clickagg/config"
 	"github.com/clickagg/clickagg/internal/api/client"
 	"github.com/clickagg/clickagg/internal/servers"
 	"github.com/clickagg/clickagg/internal/stream/kafka"
@@ -22,15 +21,15 @@ import (
 // Installation is clickagg at work, to be measured: one process with everything
 // inside, or a process for each role on a real Kafka and a real Cassandra.
 type Installation struct {
-	Dir       string // of all its files; Close removes it
-	Topic     string // of the clicks
-	API       *client.Client
-	Processes []*Process
+	Topic string // of the clicks
+	API   *client.Client
 
-	binary  string
-	brokers []string
-	keys    map[string]string
-	servers []server
+	dir       string // of all its files; Close removes it
+	binary    string
+	brokers   []string
+	keys      map[string]string
+	servers   []server
+	processes []*Process
 }
 
 // server is something that clickagg needs and that runs for it.
@@ -40,16 +39,6 @@ type server struct {
 	close func() error
 }
 
-// Process is one process of clickagg.
-type Process struct {
-	Name  string    // its role
-	Began time.Time // when it was last started
-
-	log   *os.File
-	cmd   *exec.Cmd
-	ended chan error
-}
-
 // Install starts clickagg, from a binary and with some keys of the configuration
 // set, and returns when every part of it works. Real is a process for each role on
 // Kafka and Cassandra; otherwise there is one process.
@@ -57,14 +46,14 @@ func Install(ctx context.Context, binary string, real bool, keys map[string]stri
 	in = &Installation{Topic: "clicks", binary: binary}
 	defer func() {
 		if err != nil {
-			words := in.lastWords() // before they are removed
+			words := Tails(in.processes) // before they are removed
 			err = fmt.Errorf("install: %w\n%s", errors.Join(err, in.Close()), words)
 		}
 	}()
-	if in.Dir, err = os.MkdirTemp("", "clickagg-bench-"); err != nil {
+	if in.dir, err = os.MkdirTemp("", "clickagg-bench-"); err != nil {
 		return in, err
 	}
-	api, broker, err := freeAddrs()
+	api, err := FreeAddr()
 	if err != nil {
 		return in, err
 	}
@@ -77,14 +66,13 @@ func Install(ctx context.Context, binary string, real bool, keys map[string]stri
 		roles = []string{"mapper", "aggregator", "reducer", "writer", "api"}
 		err = in.serve(ctx)
 	} else {
-		in.brokers, in.keys["embedded.listen"] = []string{broker}, broker
+		in.keys["embedded.listen"], err = FreeAddr()
+		in.brokers = []string{in.keys["embedded.listen"]}
 	}
 	if err != nil {
 		return in, err
 	}
-	for k, v := range keys {
-		in.keys[k] = v
-	}
+	maps.Copy(in.keys, keys)
 	if real {
 		for _, args := range [][]string{{"topics", "create"}, {"schema", "apply", "--yes"}} {
 			if out, err := in.command(args...).CombinedOutput(); err != nil {
@@ -97,7 +85,7 @@ func Install(ctx context.Context, binary string, real bool, keys map[string]stri
 			return in, err
 		}
 	}
-	return in, in.Ready(ctx)
+	return in, in.ready(ctx)
 }
 
 // serve starts Kafka and Cassandra.
@@ -113,74 +101,39 @@ func (in *Installation) serve(ctx context.Context) error {
 	}
 	in.servers = append(in.servers, server{"Cassandra", c.PID(), c.Close})
 	in.brokers = k.Addrs()
-	for key, v := range map[string]string{
+	maps.Copy(in.keys, map[string]string{
 		"kafka.brokers": in.brokers[0], "kafka.replication": "1", "kafka.min_insync": "1",
-		"cassandra.hosts": c.Addr(), "cassandra.replication": "datacenter1:1", "snapshots.url": filepath.Join(in.Dir, "snapshots"),
-	} {
-		in.keys[key] = v
-	}
+		"cassandra.hosts": c.Addr(), "cassandra.replication": "datacenter1:1", "snapshots.url": filepath.Join(in.dir, "snapshots"),
+	})
 	return nil
 }
 
 // command is clickagg with the installation's configuration.
 func (in *Installation) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(in.binary, args...)
-	cmd.Env = os.Environ()
-	for k, v := range in.keys {
-		name := config.EnvPrefix + strings.ToUpper(strings.ReplaceAll(k, ".", "_"))
-		cmd.Env = append(cmd.Env, name+"="+v)
-	}
+	cmd.Env = Environ(in.keys)
 	return cmd
 }
 
 func (in *Installation) add(role string) error {
-	log, err := os.Create(filepath.Join(in.Dir, role+".log"))
-	if err != nil {
-		return err
+	p, err := Start("clickagg "+role, filepath.Join(in.dir, role+".log"), in.command("run", "--role="+role, "--data-dir", filepath.Join(in.dir, role)))
+	if err == nil {
+		in.processes = append(in.processes, p)
 	}
-	p := &Process{Name: role, log: log}
-	in.Processes = append(in.Processes, p)
-	return in.Start(p)
+	return err
 }
 
-// Start starts a process, again after Kill, and does not wait for it.
-func (in *Installation) Start(p *Process) error {
-	p.cmd = in.command("run", "--role="+p.Name, "--data-dir", filepath.Join(in.Dir, p.Name))
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.Began = time.Now()
-	if err := p.cmd.Start(); err != nil {
-		p.cmd = nil
-		return err
-	}
-	p.ended = make(chan error, 1)
-	go func(cmd *exec.Cmd, ended chan<- error) { ended <- cmd.Wait() }(p.cmd, p.ended)
-	return nil
-}
-
-// PID is the number of the process while it runs.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
-
-// Kill ends the process by SIGKILL.
-func (p *Process) Kill() {
-	if p.cmd != nil {
-		_ = p.cmd.Process.Kill()
-		<-p.ended
-		p.cmd = nil
-	}
-}
-
-// Ready waits until every part does its work.
-func (in *Installation) Ready(ctx context.Context) error {
+// ready waits until every part does its work.
+func (in *Installation) ready(ctx context.Context) error {
 	for {
 		r, err := in.API.Ready(ctx)
 		if err == nil && r.Ready {
 			return nil
 		}
-		for _, p := range in.Processes {
+		for _, p := range in.processes {
 			select {
-			case err := <-p.ended:
-				p.cmd = nil
-				return fmt.Errorf("%s ended: %w", p.Name, err)
+			case <-p.Ended():
+				return p.Err()
 			default:
 			}
 		}
@@ -200,38 +153,27 @@ func (in *Installation) Dial(ctx context.Context) (*kafka.Log, error) {
 // Usage is what each process has used, by name; servers too.
 func (in *Installation) Usage() (map[string]Usage, error) {
 	all := map[string]Usage{}
-	add := func(name string, pid int) error {
-		u, err := Of(pid)
-		all[name] = u
-		return err
-	}
-	for _, p := range in.Processes {
-		if err := add("clickagg "+p.Name, p.PID()); err != nil {
+	for _, p := range in.processes {
+		u, err := p.Usage()
+		if err != nil {
 			return nil, err
 		}
+		all[p.Name] = u
 	}
 	for _, s := range in.servers {
-		if err := add(s.name, s.pid); err != nil {
+		u, err := Of(s.pid)
+		if err != nil {
 			return nil, err
 		}
+		all[s.name] = u
 	}
 	return all, nil
 }
 
-// lastWords is the end of what each process logged.
-func (in *Installation) lastWords() (text string) {
-	for _, p := range in.Processes {
-		b, _ := os.ReadFile(p.log.Name())
-		text += fmt.Sprintf("%s: %s\n", p.Name, b[max(0, len(b)-2000):])
-	}
-	return text
-}
-
 // Close ends everything at once and removes the files.
 func (in *Installation) Close() (err error) {
-	for _, p := range in.Processes {
+	for _, p := range in.processes {
 		p.Kill()
-		err = errors.Join(err, p.log.Close())
 	}
 	if in.API != nil {
 		in.API.Close()
@@ -239,21 +181,8 @@ func (in *Installation) Close() (err error) {
 	for _, s := range in.servers {
 		err = errors.Join(err, s.close())
 	}
-	if in.Dir != "" {
-		err = errors.Join(err, os.RemoveAll(in.Dir))
+	if in.dir != "" {
+		err = errors.Join(err, os.RemoveAll(in.dir))
 	}
 	return err
-}
-
-// freeAddrs finds two addresses nobody listens on.
-func freeAddrs() (a, b string, err error) {
-	for _, addr := range []*string{&a, &b} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return "", "", err
-		}
-		defer func() { _ = l.Close() }()
-		*addr = l.Addr().String()
-	}
-	return a, b, nil
 }

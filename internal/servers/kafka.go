@@ -172,16 +172,6 @@ func (k *Kafka) Pause(i int) { k.brokers[i].signal(syscall.SIGSTOP) }
 // Resume lets a frozen broker go on.
 func (k *Kafka) Resume(i int) { k.brokers[i].signal(syscall.SIGCONT) }
 
-// Pids are the brokers' processes, as they run now.
-func (k *Kafka) Pids() (pids []int) {
-	for _, b := range k.brokers {
-		if b.running() {
-			pids = append(pids, b.cmd.Process.Pid)
-		}
-	}
-	return pids
-}
-
 // DeleteTopics deletes the topics whose names begin with a prefix, which must not be
 // empty.
 func (k *Kafka) DeleteTopics(ctx context.Context, prefix string) error {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/clickagg/clickagg/internal/bench"
 )
 
 // demoName is clickagg in one process with its own broker and its own store.
@@ -23,7 +25,7 @@ func (r *run) demo(ctx context.Context, round int) (f figures, err error) {
 	c := exec.CommandContext(ctx, r.binary, "demo", "--events", strconv.FormatInt(r.n, 10), "--ads", strconv.Itoa(ads), "--exit")
 	c.Dir = r.dir
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
-	c.WaitDelay = stopTime
+	c.WaitDelay = bench.StopTime
 	out, err := c.CombinedOutput()
 	if err != nil {
 		return f, fmt.Errorf("clickagg demo: %w\n%s", err, out)

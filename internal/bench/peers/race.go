@@ -77,7 +77,7 @@ func newRace(ctx context.Context, o options, racing []contestant) (r *race, err 
 	if r.kafka, err = servers.StartKafka(ctx, o2); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
-	r.broker, r.brokerPid = r.kafka.Addrs()[0], r.kafka.Pids()[0]
+	r.broker, r.brokerPid = r.kafka.Addrs()[0], r.kafka.PIDs()[0]
 	if err := r.load(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("load the clicks: %w", err), r.close())
 	}

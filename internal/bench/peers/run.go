@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -76,10 +77,10 @@ func (r *race) turn(ctx context.Context, c contestant, round int) (f figures, er
 func (r *run) measure(ctx context.Context, w *watch, commands []command) (f figures, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	go w.run(ctx)
-	var all []*process
+	var all []*bench.Process
 	defer func() {
 		for _, p := range all {
-			p.stop()
+			p.Stop()
 		}
 		cancel()
 		if <-w.ended; err == nil {
@@ -92,7 +93,9 @@ func (r *run) measure(ctx context.Context, w *watch, commands []command) (f figu
 	}
 	began := time.Now()
 	for i, c := range commands {
-		p, err := start(ctx, r.dir, i, c)
+		cmd := exec.Command(c.args[0], c.args[1:]...)
+		cmd.Dir = r.dir
+		p, err := bench.Start(c.role, filepath.Join(r.dir, fmt.Sprintf("output-%d.log", i)), cmd)
 		if err != nil {
 			return f, err
 		}
@@ -140,7 +143,7 @@ func (r *race) others() (others, error) {
 
 // wait waits until everything was said, and gives up when a process ends or
 // nothing more comes.
-func (r *run) wait(ctx context.Context, w *watch, all []*process, began time.Time) error {
+func (r *run) wait(ctx context.Context, w *watch, all []*bench.Process, began time.Time) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	shown := began
@@ -153,8 +156,8 @@ func (r *run) wait(ctx context.Context, w *watch, all []*process, began time.Tim
 		case now := <-tick.C:
 			for _, p := range all {
 				select {
-				case <-p.ended:
-					return fmt.Errorf("%s ended before everything was said: %w\n%s", p.role, p.err, p.tail())
+				case <-p.Ended():
+					return fmt.Errorf("before everything was said, %w\n%s", p.Err(), p.Tail())
 				default:
 				}
 			}
@@ -164,7 +167,7 @@ func (r *run) wait(ctx context.Context, w *watch, all []*process, began time.Tim
 				most = nextAnswer
 			}
 			if silent > most {
-				return fmt.Errorf("nothing was said for %v: %w\n%s", most, w.verdict(), all[0].tail())
+				return fmt.Errorf("nothing was said for %v: %w\n%s", most, w.verdict(), all[0].Tail())
 			}
 			if now.Sub(shown) > 5*time.Second {
 				shown = now

@@ -8,11 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/clickagg/clickagg/config"
 	"github.com/clickagg/clickagg/internal/bench"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/stream"
@@ -32,16 +30,9 @@ type cluster struct {
 	brokers []string
 	topics  click.Topics
 	env     []string
-	members []*member
+	members []*bench.Process
 	log     stream.Log
 	cancel  context.CancelCauseFunc // ends the run when a process ends by itself
-}
-
-// member is one process.
-type member struct {
-	cmd   *exec.Cmd
-	out   *os.File
-	ended chan struct{} // closed when it has ended
 }
 
 func newCluster(o *Options, cancel context.CancelCauseFunc) (*cluster, error) {
@@ -51,7 +42,7 @@ func newCluster(o *Options, cancel context.CancelCauseFunc) (*cluster, error) {
 	}
 	keys := map[string]string{"log.level": "warn", "watermark.trusted_topics": inputTopic, "kafka.topic_prefix": "clickagg"}
 	c := &cluster{o: o, dir: dir, cancel: cancel, brokers: o.Brokers}
-	if c.ops, err = freeAddr(); err != nil {
+	if c.ops, err = bench.FreeAddr(); err != nil {
 		return nil, err
 	}
 	if len(o.Brokers) > 0 {
@@ -61,11 +52,11 @@ func newCluster(o *Options, cancel context.CancelCauseFunc) (*cluster, error) {
 			"snapshots.url": filepath.Join(dir, "snapshots"),
 		})
 	} else {
-		broker, err := freeAddr()
+		broker, err := bench.FreeAddr()
 		if err != nil {
 			return nil, err
 		}
-		api, err := freeAddr()
+		api, err := bench.FreeAddr()
 		if err != nil {
 			return nil, err
 		}
@@ -74,10 +65,7 @@ func newCluster(o *Options, cancel context.CancelCauseFunc) (*cluster, error) {
 	}
 	maps.Copy(keys, o.Keys)
 	c.topics = click.TopicsOf(keys["kafka.topic_prefix"])
-	c.env = os.Environ()
-	for _, k := range slices.Sorted(maps.Keys(keys)) {
-		c.env = append(c.env, config.EnvPrefix+strings.ToUpper(strings.ReplaceAll(k, ".", "_"))+"="+keys[k])
-	}
+	c.env = bench.Environ(keys)
 	return c, nil
 }
 
@@ -108,35 +96,26 @@ func (c *cluster) createTopics() error {
 }
 
 func (c *cluster) add(roles string) error {
-	name := filepath.Join(c.dir, strconv.Itoa(len(c.members)))
-	m := &member{ended: make(chan struct{})}
-	args := []string{"run", "--role=" + roles, "--data-dir", name}
+	name := strconv.Itoa(len(c.members))
+	args := []string{"run", "--role=" + roles, "--data-dir", filepath.Join(c.dir, name)}
 	if len(c.members) == 0 && c.o.Beside != nil {
 		args = append(args, "--ops.listen", c.ops)
 	}
-	m.cmd = exec.Command(c.o.Binary, args...)
-	m.cmd.Env = c.env
-	var err error
-	if m.out, err = os.Create(name + ".log"); err != nil {
+	cmd := exec.Command(c.o.Binary, args...)
+	cmd.Env = c.env
+	p, err := bench.Start("process "+name, filepath.Join(c.dir, name+".log"), cmd)
+	if err != nil {
 		return err
 	}
-	m.cmd.Stdout, m.cmd.Stderr = m.out, m.out
-	if err := m.cmd.Start(); err != nil {
-		return errors.Join(err, m.out.Close())
-	}
-	c.members = append(c.members, m)
-	go func() {
-		_ = m.cmd.Wait()
-		c.cancel(fmt.Errorf("process %s ended: %v", name, m.cmd.ProcessState))
-		close(m.ended)
-	}()
+	c.members = append(c.members, p)
+	go func() { c.cancel(p.Err()) }()
 	return nil
 }
 
 // usage adds up what the processes have used.
 func (c *cluster) usage() (sum bench.Usage, err error) {
-	for _, m := range c.members {
-		u, err := bench.Of(m.cmd.Process.Pid)
+	for _, p := range c.members {
+		u, err := p.Usage()
 		if err != nil {
 			return sum, err
 		}
@@ -145,21 +124,10 @@ func (c *cluster) usage() (sum bench.Usage, err error) {
 	return sum, nil
 }
 
-// lastWords is the end of what each process printed.
-func (c *cluster) lastWords() (text string) {
-	for _, m := range c.members {
-		b, _ := os.ReadFile(m.out.Name())
-		text += string(b[max(0, len(b)-2000):])
-	}
-	return text
-}
-
 // close ends the processes at once, and removes their files.
 func (c *cluster) close() (err error) {
-	for _, m := range c.members {
-		_ = m.cmd.Process.Kill() // one that has ended needs none
-		<-m.ended
-		err = errors.Join(err, m.out.Close())
+	for _, p := range c.members {
+		p.Kill()
 	}
 	if c.log != nil {
 		err = errors.Join(err, c.log.Close())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"time"
 
@@ -86,7 +85,7 @@ func Measure(ctx context.Context, o Options) (_ Run, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("pipeline: %w\n%s", errors.Join(err, context.Cause(ctx)), c.lastWords())
+			err = fmt.Errorf("pipeline: %w\n%s", errors.Join(err, context.Cause(ctx)), bench.Tails(c.members))
 		}
 		err = errors.Join(err, c.close())
 	}()
@@ -205,14 +204,4 @@ func (c *cluster) shards() int32 {
 
 func dial(ctx context.Context, brokers []string) (*kafka.Log, error) {
 	return kafka.Open(ctx, kafka.Config{Brokers: brokers, ClientID: "bench"}, zap.NewNop())
-}
-
-// freeAddr finds a loopback address nobody listens on now.
-func freeAddr() (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
 }
