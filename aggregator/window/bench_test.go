@@ -69,43 +69,56 @@ var (
 	usual      = click.Rules{Horizon: 600_000, MaxIDs: 20_000_000, MaxAds: 500_000, Top: 1000, Tick: 1_000}
 )
 
+// sectionClicks is how many clicks the sections of a benchmark have.
+const sectionClicks = 5_000
+
+// fold takes in a section.
+func fold(b *testing.B, s *Shard, record []byte) {
+	sec, err := click.ParseSection(record)
+	if err == nil {
+		err = s.Fold(s.Position(), &sec)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.Out()
+}
+
+// fill lets as many minutes pass as ids are held for, and two.
+func (t *traffic) fill(b *testing.B, s *Shard, perMin int64) {
+	for range 18 * perMin / sectionClicks {
+		fold(b, s, t.section(sectionClicks))
+	}
+}
+
+// run measures sections.
+func (t *traffic) run(b *testing.B, s *Shard) {
+	var records [][]byte
+	for b.Loop() {
+		if len(records) == 0 {
+			b.StopTimer()
+			for range 100 {
+				records = append(records, t.section(sectionClicks))
+			}
+			b.StartTimer()
+		}
+		fold(b, s, records[0])
+		records = records[1:]
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/sectionClicks, "ns/click")
+}
+
 // BenchmarkFold measures a shard with a steady number of ids, in sections of
 // 5,000 clicks, at two sizes of the table.
 func BenchmarkFold(b *testing.B) {
 	for _, perMin := range []int64{60_000, 400_000} {
 		b.Run(fmt.Sprintf("ids=%dk", perMin*16/1000), func(b *testing.B) {
-			const size = 5_000
-			t := newTraffic(perMin)
-			s := New(production)
-			fold := func(record []byte) {
-				sec, err := click.ParseSection(record)
-				if err != nil {
-					b.Fatal(err)
-				}
-				if err := s.Fold(s.Position(), &sec); err != nil {
-					b.Fatal(err)
-				}
-				s.Out()
-			}
-			for range 18 * perMin / size {
-				fold(t.section(size))
-			}
-			var records [][]byte
+			t, s := newTraffic(perMin), New(production)
+			t.fill(b, s, perMin)
 			b.ReportAllocs()
-			for b.Loop() {
-				if len(records) == 0 {
-					b.StopTimer()
-					for range 100 {
-						records = append(records, t.section(size))
-					}
-					b.StartTimer()
-				}
-				fold(records[0])
-				records = records[1:]
-			}
+			t.run(b, s)
 			st := s.Status()
-			b.ReportMetric(float64(b.N)*size/b.Elapsed().Seconds(), "clicks/s")
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/size, "ns/click")
+			b.ReportMetric(float64(b.N)*sectionClicks/b.Elapsed().Seconds(), "clicks/s")
 			b.ReportMetric(float64(s.ids.bytes())/float64(st.IDs), "B/id")
 			runtime.KeepAlive(s)
 		})
@@ -117,14 +130,7 @@ func BenchmarkFold(b *testing.B) {
 func BenchmarkSnapshot(b *testing.B) {
 	traffic, s := newTraffic(60_000), New(production)
 	for range 200 {
-		sec, err := click.ParseSection(traffic.section(5_000))
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := s.Fold(s.Position(), &sec); err != nil {
-			b.Fatal(err)
-		}
-		s.Out()
+		fold(b, s, traffic.section(sectionClicks))
 	}
 	ids := float64(s.Status().IDs)
 	var snapshot []byte

@@ -16,39 +16,14 @@ func BenchmarkFoldHot(b *testing.B) {
 			name = "hot"
 		}
 		b.Run(name, func(b *testing.B) {
-			const size, perMin = 5_000, 60_000
-			t := newTraffic(perMin)
+			const perMin = 60_000
+			t, s := newTraffic(perMin), New(production)
 			t.hot = hot
-			s := New(production)
-			fold := func(record []byte) {
-				sec, err := click.ParseSection(record)
-				if err == nil {
-					err = s.Fold(s.Position(), &sec)
-				}
-				if err != nil {
-					b.Fatal(err)
-				}
-				s.Out()
-			}
-			for range 18 * perMin / size {
-				fold(t.section(size))
-			}
-			var records [][]byte
-			for b.Loop() {
-				if len(records) == 0 {
-					b.StopTimer()
-					for range 50 {
-						records = append(records, t.section(size))
-					}
-					b.StartTimer()
-				}
-				fold(records[0])
-				records = records[1:]
-			}
+			t.fill(b, s, perMin)
+			t.run(b, s)
 			if w := s.live(); hot && len(w[len(w)-1].shares) != 1 {
 				b.Fatal("the hot ad is not spread")
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/size, "ns/click")
 		})
 	}
 }
