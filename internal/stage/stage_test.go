@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -299,17 +300,12 @@ func TestMoved(t *testing.T) {
 			b.log.OnCommit = func(string, string, int32, stream.Position) error { return moved }
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			cfg := b.config(0)
-			saved := make(chan struct{})
-			cfg.Background = func(f func()) {
-				go func() {
-					defer close(saved)
-					if told {
-						<-ctx.Done() // a save takes its time
-					}
-					f()
-				}()
+			slow := &slow{Store: b.blobs}
+			if told {
+				slow.until = ctx.Done()
 			}
+			b.blobs = slow
+			cfg := b.config(0)
 			err := Run(ctx, cfg, b.machine, nil, func(*adder, int64) {
 				if told {
 					cancel()
@@ -318,10 +314,8 @@ func TestMoved(t *testing.T) {
 			if errors.Is(err, stream.ErrNotOwner) == told || told && err != nil {
 				t.Errorf("%v", err)
 			}
-			select {
-			case <-saved:
-			default:
-				t.Error("it has ended, and its state is still being kept")
+			if slow.begun.Load() != slow.done.Load() || slow.done.Load() == 0 {
+				t.Errorf("it has ended, and %d of %d states are still being kept", slow.begun.Load()-slow.done.Load(), slow.begun.Load())
 			}
 		})
 	}
@@ -340,6 +334,22 @@ func TestSnapshotFails(t *testing.T) {
 	if b.said() != "1 3 6" || b.committed() != -1 {
 		t.Errorf("said %q, committed %d", b.said(), b.committed())
 	}
+}
+
+// slow keeps nothing before until is closed.
+type slow struct {
+	blob.Store
+	until       <-chan struct{}
+	begun, done atomic.Int32
+}
+
+func (s *slow) Put(ctx context.Context, name string, b []byte) error {
+	s.begun.Add(1)
+	defer s.done.Add(1)
+	if s.until != nil {
+		<-s.until
+	}
+	return s.Store.Put(ctx, name, b)
 }
 
 type full struct{ blob.Store }

@@ -135,9 +135,6 @@ func (l *Log) send(ctx context.Context, topic string, parts []*part) error {
 		if len(left) == 0 {
 			return nil
 		}
-		if err := ctx.Err(); err != nil { // the client may send even so
-			return l.ended(ctx, step, err)
-		}
 		err := l.attempt(ctx, func(ctx context.Context) error { return l.produce(ctx, topic, left) })
 		switch {
 		case err == nil:

@@ -71,7 +71,12 @@ func (l *Log) retry(ctx context.Context, step string, f func(context.Context) er
 	}
 }
 
+// attempt tries once, within the time a request may take. When ctx has ended
+// nothing is sent: the client itself may send even then.
 func (l *Log) attempt(ctx context.Context, f func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.RequestTimeout)
 	defer cancel()
 	return l.explain(f(ctx))
