@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -295,28 +296,26 @@ func TestMoved(t *testing.T) {
 	for name, told := range map[string]bool{"while at work": false, "told to stop": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t)
-			b.put(1, 2)
-			b.log.OnCommit = func(string, string, int32, stream.Position) error { return moved }
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			slow := &slow{Store: b.blobs}
-			if told {
-				slow.until = ctx.Done()
-			}
-			b.blobs = slow
-			cfg := b.config(0)
-			err := Run(ctx, cfg, b.machine, nil, func(*adder, int64) {
-				if told {
-					cancel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				b.put(1, 2)
+				b.log.OnCommit = func(string, string, int32, stream.Position) error { return moved }
+				slow := &slow{Store: b.blobs}
+				b.blobs = slow
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				err := Run(ctx, b.config(0), b.machine, nil, func(*adder, int64) {
+					if told && slow.begun.Load() > 0 {
+						cancel()
+					}
+				})
+				if errors.Is(err, stream.ErrNotOwner) == told || told && err != nil {
+					t.Errorf("%v", err)
+				}
+				if begun, done := slow.begun.Load(), slow.done.Load(); done == 0 || begun != done {
+					t.Errorf("it has ended, and of %d states %d are kept", begun, done)
 				}
 			})
-			if errors.Is(err, stream.ErrNotOwner) == told || told && err != nil {
-				t.Errorf("%v", err)
-			}
-			if slow.begun.Load() != slow.done.Load() || slow.done.Load() == 0 {
-				t.Errorf("it has ended, and %d of %d states are still being kept", slow.begun.Load()-slow.done.Load(), slow.begun.Load())
-			}
 		})
 	}
 }
@@ -336,19 +335,16 @@ func TestSnapshotFails(t *testing.T) {
 	}
 }
 
-// slow keeps nothing before until is closed.
+// slow takes a second of a bubble's time to keep something.
 type slow struct {
 	blob.Store
-	until       <-chan struct{}
 	begun, done atomic.Int32
 }
 
 func (s *slow) Put(ctx context.Context, name string, b []byte) error {
 	s.begun.Add(1)
 	defer s.done.Add(1)
-	if s.until != nil {
-		<-s.until
-	}
+	time.Sleep(time.Second)
 	return s.Store.Put(ctx, name, b)
 }
 
