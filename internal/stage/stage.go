@@ -280,13 +280,12 @@ func (r *run[M]) show(ctx context.Context, at stream.Place) error {
 // the stage. A stage that ends well and has nothing unsaid keeps its state once
 // more, so that the next start reads little.
 func (r *run[M]) end(ctx context.Context, well bool) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	if t := r.taking; t != nil {
 		r.taking = nil
 		t.draft.GiveUp()
 		if t.saving && <-r.saved == nil && well {
-			if err := moved(r.show(ctx, t.at)); err != nil {
+			if err := r.showLast(ctx, t.at); err != nil {
 				return err
 			}
 		}
@@ -305,14 +304,17 @@ func (r *run[M]) end(ctx context.Context, well bool) error {
 	if err := <-r.saved; err != nil {
 		return fmt.Errorf("keep the state at the end: %w", err)
 	}
-	return moved(r.show(ctx, t.at))
+	return r.showLast(ctx, t.at)
 }
 
-// moved takes it for what it is that a stage that has ended is not the owner any
-// more: most were told to end because of that.
-func moved(err error) error {
-	if errors.Is(err, stream.ErrNotOwner) {
-		return nil
+// showLast commits the position of a state that is kept at the end. However long it took
+// to keep, the commit has its own time. It is no fault that a stage that has ended
+// is not the owner any more: most were told to end because of that.
+func (r *run[M]) showLast(ctx context.Context, at stream.Place) error {
+	ctx, cancel := context.WithTimeout(ctx, stopWait)
+	defer cancel()
+	if err := r.show(ctx, at); !errors.Is(err, stream.ErrNotOwner) {
+		return err
 	}
-	return err
+	return nil
 }

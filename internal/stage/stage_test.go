@@ -300,7 +300,7 @@ func TestMoved(t *testing.T) {
 				b := newBench(t)
 				b.put(1, 2)
 				b.log.OnCommit = func(string, string, int32, stream.Position) error { return moved }
-				slow := &slow{Store: b.blobs}
+				slow := &slow{Store: b.blobs, takes: stopWait / 2}
 				b.blobs = slow
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -314,6 +314,32 @@ func TestMoved(t *testing.T) {
 				}
 				if begun, done := slow.begun.Load(), slow.done.Load(); done == 0 || begun != done {
 					t.Errorf("it has ended, and of %d states %d are kept", begun, done)
+				}
+			})
+		})
+	}
+}
+
+// A state that takes longer to keep than a commit may take is committed all the same.
+func TestSlowEnd(t *testing.T) {
+	t.Parallel()
+	for name, told := range map[string]int32{"begun before": 1, "begun at the end": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				b.put(1, 2)
+				slow := &slow{Store: b.blobs, takes: 6 * stopWait}
+				b.blobs = slow
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				err := Run(ctx, b.config(time.Duration(1-told)*24*time.Hour), b.machine, nil, func(m *adder, _ int64) {
+					if m.position == 2 && slow.begun.Load() == told {
+						cancel()
+					}
+				})
+				if err != nil || b.committed() != 2 {
+					t.Errorf("%v, committed %d", err, b.committed())
 				}
 			})
 		})
@@ -335,16 +361,17 @@ func TestSnapshotFails(t *testing.T) {
 	}
 }
 
-// slow takes a second of a bubble's time to keep something.
+// slow takes its time, a bubble's, to keep something.
 type slow struct {
 	blob.Store
+	takes       time.Duration
 	begun, done atomic.Int32
 }
 
 func (s *slow) Put(ctx context.Context, name string, b []byte) error {
 	s.begun.Add(1)
 	defer s.done.Add(1)
-	time.Sleep(time.Second)
+	time.Sleep(s.takes)
 	return s.Store.Put(ctx, name, b)
 }
 
