@@ -41,5 +41,10 @@ func Lock(dir string) (unlock func(), err error) {
 			return nil, fmt.Errorf("data_dir %s: write LOCK: %w", dir, err)
 		}
 	}
-	return func() { _ = f.Close() }, nil
+	return func() {
+		// Closing alone would not do: a program that this process is just starting
+		// holds a copy of every open file until it runs.
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+		_ = f.Close()
+	}, nil
 }

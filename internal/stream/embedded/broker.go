@@ -281,7 +281,7 @@ func (b *Broker) Close() (err error) {
 			err = syncAll(b.cfg.Dir)
 		}
 		if b.lock != nil {
-			b.lock.Close()
+			err = errors.Join(err, unlockFile(b.lock))
 		}
 	})
 	return err

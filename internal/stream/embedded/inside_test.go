@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -251,4 +252,28 @@ func TestTail(t *testing.T) {
 	os.Remove(filepath.Join(dir, "15.dat"))
 	os.Remove(filepath.Join(dir, "9.dat"))
 	at("0.dat")
+}
+
+// A program that is just being started has copies of all open files, for an instant.
+func TestLockEndsThoughACopyIsOpen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lock, err := lockDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Dup(int(lock.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := unlockFile(lock); err != nil {
+		t.Fatal(err)
+	}
+	if lock, err = lockDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := unlockFile(lock); err != nil {
+		t.Fatal(err)
+	}
 }
