@@ -36,6 +36,7 @@ type Facts struct {
 	begun   map[string]bool              // by key
 	opened  int64                        // event time before which minutes are open; click.None at first
 	hot     map[string]*ad
+	filters []FilterSpan // in the order they were said
 }
 
 // HasBegun tells whether a source ever had an owner.
@@ -56,6 +57,7 @@ const (
 	keyBegun   = "begun/" // and the topic's id in hex, and the partition
 	keyOpen    = "open"
 	keyHot     = "hot/" // and the ad
+	keyFilters = "filters"
 )
 
 // Load reads the control topic from its start to its present end.
@@ -131,6 +133,8 @@ func (f *Facts) take(r *click.Record) error {
 		return f.open(r)
 	case strings.HasPrefix(key, keyHot):
 		return f.heat(key[len(keyHot):], r)
+	case key == keyFilters:
+		return f.filter(r)
 	case strings.HasPrefix(key, keyLive):
 		raw, err := hex.DecodeString(key[len(keyLive):])
 		if err != nil || len(raw) != len(click.TopicID{}) {

@@ -101,6 +101,12 @@ func (f *Facts) open(r *click.Record) error {
 	return nil
 }
 
+// opensNext is the start of the first window that is not open.
+func (f *Facts) opensNext() int64 {
+	size := f.Cluster.WindowMS
+	return (f.opened + size - 1) / size * size
+}
+
 // heat takes what is said of an ad. It holds from the end of what is open: nobody
 // has routed a click from there on, and who will knows it by then. What an operator
 // pinned, shards do not change.
@@ -119,8 +125,7 @@ func (f *Facts) heat(name string, r *click.Record) error {
 	case old != nil && old.now.Pinned && !h.Operator:
 		return nil
 	}
-	size := f.Cluster.WindowMS
-	from := (f.opened + size - 1) / size * size
+	from := f.opensNext()
 	a := &ad{now: Spread{Hot: h, Ad: name, Since: r.Append, From: from}}
 	before := int32(1)
 	if old != nil {
