@@ -46,6 +46,7 @@ type Cell struct {
 // times of the years 0 to 9999, ads and filters are UTF-8 and a filter is not
 // empty; a store may refuse others with ErrInvalid. Ranges may reach further.
 type Store interface {
+	FilterStore
 	// Apply stores a batch, durably when it returns nil. For each (ad, window,
 	// filter), each (window, filter) and, of lineages, each window the greatest version
 	// wins; an equal version has equal content, and storing it again changes nothing. The marks

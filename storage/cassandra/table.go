@@ -34,6 +34,7 @@ func (o Options) kept() []kept {
 		{"counts", o.CountsTTL, true}, {"windows", o.CountsTTL, true}, {"starts", o.CountsTTL, true},
 		{name: "days", ttl: days}, {"rankings", o.RankingsTTL, true},
 		{"lineage", o.LineageTTL, true}, {"raw", o.RawTTL, true}, {"raw_buckets", o.RawTTL, true},
+		{name: "filters"},
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 //	                                                  much its count is below the one before
 //	lineage: kindLineage, time Start                → version, JSON as on the rankings topic
 //	mark:    kindMark, Partition, Reducer           → Partitions, Reducers, Watermark
+//	filter:  kindFilter, ID, 0, time From           → version, varint Until, Name, Where: each uvarint length + bytes
 //	raw:     kindRaw, topic, 0, incarnation,        → varint Append, key, value: each varint length (-1: absent)
 //	         Partition, Offset                        + bytes; varint headers, their bytes as in a Kafka record
 //
@@ -40,6 +41,7 @@ const (
 	kindOwner   = 'O'
 	kindSize    = 'S'
 	kindCell    = 'c'
+	kindFilter  = 'f'
 	kindLineage = 'l'
 	kindMark    = 'm'
 	kindRanking = 'r'

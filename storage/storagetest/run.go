@@ -37,6 +37,9 @@ func Run(t *testing.T, open Open) {
 		{"readers see marks after rows, and counts only get newer", testReaders},
 		{"an impossible batch is refused", testInvalid},
 		{"a closed store refuses", testClosed},
+		{"filters come back, the newest of each row", testFilterTable},
+		{"what is no filter is refused", testFilterTableInvalid},
+		{"a closed filter table refuses", testFilterTableClosed},
 	})
 }
 
