@@ -14,6 +14,8 @@ import (
 	"github.com/clickagg/clickagg/aggregator/window"
 	"github.com/clickagg/clickagg/internal/api"
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/control"
+	"github.com/clickagg/clickagg/internal/dimension"
 	"github.com/clickagg/clickagg/internal/ops"
 	"github.com/clickagg/clickagg/internal/status"
 	"github.com/clickagg/clickagg/internal/stream"
@@ -221,6 +223,11 @@ func (p *process) writeRole() *role {
 	w := writer.New(p.log, p.store, writer.Config{
 		Group: p.group(roleWriter), Topics: p.topics, CommitInterval: time.Second,
 	}, stream.Wall{}, p.writer, p.logger)
+	p.beside = append(p.beside, func(ctx context.Context) error {
+		return dimension.Follow(ctx, p.log, p.topics.Control, p.facts, stream.Wall{}, p.logger, func(ctx context.Context, facts *control.Facts) error {
+			return dimension.Keep(ctx, p.store, facts)
+		})
+	})
 	return &role{
 		name: roleWriter, group: p.group(roleWriter), partitions: p.results, working: func() int { return len(p.writer.Partitions()) },
 		work: func(ctx context.Context, part stream.Partition) error {

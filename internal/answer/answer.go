@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -41,8 +42,9 @@ type Top struct {
 
 // Reader reads answers off a store. It is safe for concurrent use.
 type Reader struct {
-	store  storage.Store
-	window int64 // ms
+	store   storage.Store
+	window  int64                       // ms
+	filters atomic.Pointer[filterTable] // nil until asked for
 }
 
 // New makes a reader of a store whose windows have the given size, a positive

@@ -71,7 +71,7 @@ func Time(ms int64) *time.Time {
 }
 
 func (s *Server) count(w http.ResponseWriter, c *call) error {
-	filter, err := c.params.filter()
+	filter, err := s.filter(c)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (s *Server) count(w http.ResponseWriter, c *call) error {
 }
 
 func (s *Server) top(w http.ResponseWriter, c *call) error {
-	filter, err := c.params.filter()
+	filter, err := s.filter(c)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ const exportBuffer = 64 << 10
 
 // export streams every count of a range, by window, then by ad.
 func (s *Server) export(w http.ResponseWriter, c *call) error {
-	filter, err := c.params.filter()
+	filter, err := s.filter(c)
 	if err != nil {
 		return err
 	}

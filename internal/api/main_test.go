@@ -27,6 +27,7 @@ type fake struct {
 	storage.Store // the rest is not asked for
 
 	cells    []storage.Cell
+	filters  []storage.Filter
 	lineage  click.Lineage
 	complete int64
 	err      error
@@ -35,6 +36,8 @@ type fake struct {
 }
 
 func (f *fake) CompleteUntil(context.Context) (int64, error) { return f.complete, f.err }
+
+func (f *fake) Filters(context.Context) ([]storage.Filter, error) { return f.filters, f.err }
 
 func (f *fake) Rankings(context.Context, string, int64, int64) ([]click.Ranking, error) {
 	return nil, f.err

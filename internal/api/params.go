@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/clickagg/clickagg/internal/click"
 )
 
 const (
@@ -107,14 +105,6 @@ func (p params) n() (int, error) {
 		return 0, badNumber.about("n", "n is %s; it must be a number from 1 to %d", quote(s), topMax)
 	}
 	return n, nil
-}
-
-// filter reads which clicks are asked for.
-func (p params) filter() (string, error) {
-	if f, ok := p["filter_identifier"]; ok && f != click.FilterAll {
-		return "", badFilter.about("filter_identifier", "there is no filter %s; there is only %q, which every click passes", quote(f), click.FilterAll)
-	}
-	return click.FilterAll, nil
 }
 
 // Years an absolute time can lie in; outside of them the unit is wrong.

@@ -29,6 +29,7 @@ func (s *Server) makeRoutes() (exact map[string]*route, perAd *route) {
 	return map[string]*route{
 		"/v1/ads/top_clicked_ads": {name: "top", params: append([]string{"n"}, span...), question: true, serve: s.top},
 		"/v1/export/counts":       {name: "export", params: []string{"from", "to", "format", "filter_identifier"}, question: true, stream: true, serve: s.export},
+		"/v1/filters":             {name: "filters", question: true, serve: s.serveFilters},
 		"/v1/lineage":             {name: "lineage", params: []string{"start_time"}, question: true, serve: s.lineage},
 		"/v1/status":              {name: "status", serve: s.serveStatus},
 		"/livez":                  {name: "livez", serve: s.live},
@@ -51,7 +52,7 @@ func (s *Server) find(c *call) error {
 		}
 	}
 	return notFound.about("", "nothing is at %s; there are /v1/ads/{ad_id}/aggregated_count (a / in the id is written %%2F), "+
-		"/v1/ads/top_clicked_ads, /v1/export/counts, /v1/lineage, /v1/status, /livez and /readyz", quote(path))
+		"/v1/ads/top_clicked_ads, /v1/export/counts, /v1/filters, /v1/lineage, /v1/status, /livez and /readyz", quote(path))
 }
 
 // setAd accepts what an ad id can be; anything else could only be answered with
