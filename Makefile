@@ -69,7 +69,7 @@ fuzz: go-installed ## every fuzz target for a minute
 	  echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 60s $$p || exit 1; done; done
 
 bench: build ## the cores' benchmarks, then the whole embedded pipeline
-	$(GO) test -run '^$$' -bench . -benchmem ./mapper/rule ./aggregator/window ./reducer/merge ./internal/click ./internal/stream/kafka
+	$(GO) test -run '^$$' -bench . -benchmem ./mapper/rule ./internal/filter ./aggregator/window ./reducer/merge ./internal/click ./internal/stream/kafka
 	$(BIN) demo --events 5000000 --exit
 
 javac-installed: java-installed

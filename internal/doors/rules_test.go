@@ -11,14 +11,14 @@ const module = "github.com/clickagg/clickagg/"
 var stages = []string{"mapper", "aggregator", "reducer", "storage/raw", "storage/writer"}
 
 // pureRooms compute and nothing else: the same input gives the same bytes.
-var pureRooms = []string{"internal/assign", "internal/click", "mapper/rule", "aggregator/window", "reducer/merge"}
+var pureRooms = []string{"internal/assign", "internal/click", "internal/filter", "internal/nearest", "mapper/rule", "aggregator/window", "reducer/merge"}
 
 // pureStd is what a pure room may import of the standard library, with
 // everything below it: no clock, randomness, goroutine, log or IO. Of time it
 // may use the arithmetic; see impureTime.
 var pureStd = []string{
 	"bytes", "cmp", "container", "encoding", "errors", "fmt", "hash", "io", "iter", "maps", "math", "net/netip",
-	"slices", "sort", "strconv", "strings", "time", "unicode", "unsafe",
+	"regexp", "slices", "sort", "strconv", "strings", "time", "unicode", "unsafe",
 }
 
 // notPureStd is taken out of pureStd again.
@@ -30,7 +30,7 @@ var notPureStd = []string{
 }
 
 // pureModules are the libraries a pure room may use.
-var pureModules = []string{"github.com/zeebo/xxh3"}
+var pureModules = []string{"github.com/zeebo/xxh3", "github.com/expr-lang/expr"}
 
 // impureTime is what a pure room may not use of package time: it asks the
 // clock, waits for it, or reads the machine's zone files.
@@ -54,6 +54,7 @@ var homes = []struct {
 	{"github.com/gocql/gocql", []string{"storage/cassandra"}},
 	{"github.com/minio/minio-go", []string{"internal/blob/s3"}},
 	{"github.com/coreos/go-systemd", []string{"internal/ops"}},
+	{"github.com/expr-lang/expr", []string{"internal/filter"}},
 	{"github.com/google/pprof", []string{"internal/bench/profile"}},
 	{"github.com/apache/cassandra-gocql-driver", []string{"storage/cassandra"}},
 }
