@@ -12,6 +12,7 @@ type Config struct {
 	Snapshots  Snapshots  `key:"snapshots" doc:"Where shards and reducers keep their state, which is what a process that takes one over begins with."`
 	Embedded   Embedded   `key:"embedded" doc:"The broker inside the process, used when kafka.brokers is empty."`
 	Input      Input      `key:"input" doc:"What a click looks like and where clicks come from."`
+	Filters    []Filter   `key:"filters" doc:"Named predicates over clicks; the clicks for which one is true are counted under its id as well. See docs/FILTERS.md."`
 	Window     Window     `key:"window" doc:"The windows clicks are counted in."`
 	Watermark  Watermark  `key:"watermark" doc:"How event time moves on."`
 	Dedupe     Dedupe     `key:"dedupe" doc:"How repeated clicks are known."`
@@ -101,6 +102,7 @@ type Input struct {
 	Refresh        time.Duration `key:"refresh" doc:"How often mappers look for new input topics and partitions."`
 	Fields         Fields        `key:"fields" doc:"Names of the JSON fields that clickagg reads."`
 	TimeUnit       string        `key:"time_unit" doc:"Unit of a numeric event time: s, ms, us or ns. It is never guessed."`
+	Types          []string      `key:"types" doc:"Further fields of the JSON that filters may read, as name:type; a type is string, int, float or bool."`
 	MaxRecordBytes int           `key:"max_record_bytes" unit:"bytes" doc:"Largest record that is looked at; a larger one is rejected as too_large."`
 }
 
@@ -109,6 +111,13 @@ type Fields struct {
 	EventID string `key:"event_id" doc:"Field with the id that a repeated click repeats."`
 	AdID    string `key:"ad_id" doc:"Field with the ad that was clicked."`
 	Time    string `key:"ts" doc:"Field with the event time: a number in input.time_unit or RFC 3339 text."`
+}
+
+// Filter is a named predicate.
+type Filter struct {
+	ID    string `key:"id" doc:"What questions call it: 1 to 32 letters, digits and '.', '_', '-'; 000 is all clicks and cannot be defined."`
+	Name  string `key:"name" doc:"What people call it; at most 200 bytes."`
+	Where string `key:"where" doc:"The predicate."`
 }
 
 // Window configures the windows.
@@ -202,9 +211,10 @@ func Default() Config {
 		Embedded:  Embedded{Listen: "127.0.0.1:9092", SyncWrites: true},
 		Input: Input{
 			Topics: []string{"clicks"}, Partitions: 4, Refresh: 10 * time.Second, Fields: Fields{EventID: "event_id", AdID: "ad_id", Time: "ts"},
-			TimeUnit: "ms", MaxRecordBytes: 64 << 10,
+			TimeUnit: "ms", Types: []string{}, MaxRecordBytes: 64 << 10,
 		},
-		Window: Window{Size: time.Minute, AllowedLateness: 5 * time.Minute},
+		Filters: []Filter{},
+		Window:  Window{Size: time.Minute, AllowedLateness: 5 * time.Minute},
 		Watermark: Watermark{
 			Delay: 15 * time.Second, MaxFuture: time.Minute, IdleTimeout: 5 * time.Second,
 			SkewMargin: time.Second, TrustedTopics: []string{},

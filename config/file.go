@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -19,6 +20,13 @@ import (
 const maxFile = 1 << 20
 
 func (l *loader) readFile(path string) {
+	if body, ok := l.readWhole(path); ok {
+		l.readYAML(path, body)
+	}
+}
+
+// readWhole reads a text that is small enough to be a configuration.
+func (l *loader) readWhole(path string) (body []byte, ok bool) {
 	body, err := readAtMost(path, maxFile)
 	switch {
 	case err != nil:
@@ -28,8 +36,9 @@ func (l *loader) readFile(path string) {
 	case !utf8.Valid(body):
 		l.refuseFile(path, "is not UTF-8 text")
 	default:
-		l.readYAML(path, body)
+		return body, true
 	}
+	return nil, false
 }
 
 // readAtMost returns up to limit + 1 bytes, so that the caller can tell a file
@@ -177,7 +186,16 @@ func (f *yamlFile) hint(path string) string {
 
 func (f *yamlFile) knob(path string, n *yaml.Node) {
 	at := place(f.path, n)
-	if _, isList := f.knobs[path].value.Interface().([]string); isList {
+	switch t := f.knobs[path].value.Type(); {
+	case isRecords(t):
+		records := readRecords(t, n, func(at *yaml.Node, text string) { f.refuse(path, text, place(f.path, at)) })
+		set := setting{value: records, origin: at}
+		for _, entry := range n.Content {
+			set.entries = append(set.entries, place(f.path, entry))
+		}
+		f.set[path] = set
+		return
+	case t == reflect.TypeFor[[]string]():
 		f.list(path, n)
 		return
 	}
@@ -205,7 +223,7 @@ func (f *yamlFile) list(path string, n *yaml.Node) {
 		}
 		words = append(words, item.Value)
 	}
-	f.set[path] = setting{words, place(f.path, n)}
+	f.set[path] = setting{value: words, origin: place(f.path, n)}
 }
 
 func (f *yamlFile) scalarFault(path string, n *yaml.Node) string {

@@ -19,7 +19,7 @@ const EnvFile = EnvPrefix + "CONFIG"
 type Key struct {
 	Path    string // dotted, as in window.size; also the name of its flag
 	Env     string // environment variable, as in CLICKAGG_WINDOW_SIZE
-	Type    string // text, secret, list, number, bytes, duration or switch
+	Type    string // text, secret, list, entries, number, bytes, duration or switch
 	Default string // as it would be written on the command line
 	Limits  string // what values are taken
 	Doc     string // what it does, then when to change it
@@ -96,6 +96,9 @@ func (n node) typeName() string {
 			return n.unit
 		}
 		return "number"
+	}
+	if isRecords(n.value.Type()) {
+		return "entries"
 	}
 	panic(fmt.Sprintf("config: %s has a type that no text is read as: %s", n.path, n.value.Type()))
 }

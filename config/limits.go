@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/clickagg/clickagg/internal/filter"
 )
 
 // limit is what values a knob takes.
@@ -38,7 +40,10 @@ func limits() map[string]limit {
 		"input.fields.ad_id":     fields,
 		"input.fields.ts":        fields,
 		"input.time_unit":        oneOf("s", "ms", "us", "ns"),
+		"input.types":            list(0, 100, "words name:type", typeFault),
 		"input.max_record_bytes": within(256, 1_000_000), // a rejected record goes on whole, in a Kafka message of 1 MiB with its headers
+
+		"filters": unlimited("0 to 63 entries, with ids that differ"),
 
 		"window.size":             windowSize(),
 		"window.allowed_lateness": within(0, 3*day),
@@ -258,6 +263,27 @@ func fieldFault(s string) string {
 		return quote(s) + " has a character that no field name has"
 	}
 	return ""
+}
+
+// typeFault takes a field's name and its type after a colon.
+func typeFault(s string) string {
+	name, t := cutType(s)
+	if f := fieldFault(name); f != "" {
+		return f
+	}
+	if _, err := filter.ParseType(t); err != nil {
+		return quote(s) + " is not name:type with a type of string, int, float or bool"
+	}
+	return ""
+}
+
+// cutType takes a word of input.types apart; a name may have colons.
+func cutType(s string) (name, t string) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return s, ""
+	}
+	return s[:i], s[i+1:]
 }
 
 func pathFault(s string) string {

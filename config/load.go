@@ -37,7 +37,7 @@ func Load(s Sources) (Config, error) {
 		if slices.ContainsFunc(f.keys, func(k string) bool { return l.refused[k] }) {
 			continue
 		}
-		f.origin = l.origins(f.keys)
+		f.origin = l.origins(f.keys, f.entry)
 		l.faults = append(l.faults, f)
 	}
 	if err := joined(l.faults); err != nil {
@@ -49,6 +49,7 @@ func Load(s Sources) (Config, error) {
 // fault is one thing that is wrong.
 type fault struct {
 	keys   []string // what it is about, the key to change first; none for the file as a whole
+	entry  int      // of the first key's list of entries, from 1; 0 when it is about no single one
 	text   string
 	origin string // where it was set; empty for a default
 }
@@ -87,6 +88,8 @@ type loader struct {
 type setting struct {
 	value  any
 	origin string
+	// entries are the places of the entries of a list that has some, when it stands in a file.
+	entries []string
 }
 
 func newLoader() *loader {
@@ -140,15 +143,19 @@ func (l *loader) setText(path, text, origin string) {
 		l.refuse(path, fault, origin)
 		return
 	}
-	l.set[path] = setting{value, origin}
+	l.set[path] = setting{value: value, origin: origin}
 }
 
 func (l *loader) refuse(path, text, origin string) {
-	l.faults = append(l.faults, fault{[]string{path}, text, origin})
+	l.faults = append(l.faults, fault{keys: []string{path}, text: text, origin: origin})
 	l.refused[path] = true
 }
 
-func (l *loader) origins(keys []string) string {
+// origins says where keys were set; an entry of the first stands for that key.
+func (l *loader) origins(keys []string, entry int) string {
+	if first := l.set[keys[0]]; entry > 0 && entry <= len(first.entries) {
+		return first.entries[entry-1]
+	}
 	var places []string
 	for _, k := range keys {
 		if s, ok := l.set[k]; ok && !slices.Contains(places, s.origin) {

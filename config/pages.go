@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"reflect"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -29,8 +30,26 @@ func Reference() []byte {
 	return b.Bytes()
 }
 
-// writeTable writes the knobs that stand directly in a section.
+// writeTable writes the knobs that stand directly in a section, and what the entries
+// of those among them have that are lists of such.
 func writeTable(b *bytes.Buffer, section string) {
+	writeKnobs(b, section)
+	for n := range Default().nodes() {
+		if n.path != join(section, n.name()) || !isRecords(n.value.Type()) {
+			continue
+		}
+		fmt.Fprintf(b, "\nAn entry of `%s` has:\n\n| Field | Type | What it says |\n|---|---|---|\n", n.path)
+		for name, f := range fields(n.value.Type().Elem()) {
+			kind := "text"
+			if f.Type.Kind() == reflect.Slice {
+				kind = "list"
+			}
+			fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, kind, cell(f.Tag.Get("doc")))
+		}
+	}
+}
+
+func writeKnobs(b *bytes.Buffer, section string) {
 	b.WriteString("\n| Key | Type | Default | Values | Environment variable | What it does |\n|---|---|---|---|---|---|\n")
 	for k := range Keys() {
 		if k.Path != join(section, k.Path[strings.LastIndexByte(k.Path, '.')+1:]) {
@@ -55,6 +74,7 @@ a value that is not taken are all listed at once, with the place they were set a
 
 - text: as it stands; in the file, what looks like a number or a date is put in quotes.
 - secret: ` + "`file:/path`, `env:NAME` or `cred:NAME` (a systemd credential); only an environment variable may hold it itself" + `.
+- entries: a list of entries with fields in the file; elsewhere the same in braces, ` + "`[{name: a, ads: [b, c]}]`" + `. What the fields are stands below the table.
 - list: ` + "`[a, b]`" + ` in the file, ` + "`a,b`" + ` elsewhere; an empty text is an empty list.
 - number, bytes: plain digits.
 - duration: a number with a unit (` + "`500ms`, `90s`, `15m`, `24h`" + `), never a bare number.
@@ -110,18 +130,8 @@ func (c Config) Print() []byte {
 // yamlText writes a value on one line, quoted where YAML would take it for
 // something else.
 func yamlText(value any) string {
-	var n *yaml.Node
-	switch v := value.(type) {
-	case string:
-		n = textNode(v)
-	case Secret:
-		n = textNode(v.from)
-	case []string:
-		n = &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-		for _, word := range v {
-			n.Content = append(n.Content, textNode(word))
-		}
-	default:
+	n := valueNode(value)
+	if n == nil {
 		return show(value)
 	}
 	line, err := yaml.Marshal(n)
@@ -129,6 +139,26 @@ func yamlText(value any) string {
 		panic("config: a value that YAML cannot say: " + err.Error())
 	}
 	return strings.TrimSuffix(string(line), "\n")
+}
+
+// valueNode is how YAML says a value; nil for one that is said as it is shown.
+func valueNode(value any) *yaml.Node {
+	switch v := value.(type) {
+	case string:
+		return textNode(v)
+	case Secret:
+		return textNode(v.from)
+	case []string:
+		n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+		for _, word := range v {
+			n.Content = append(n.Content, textNode(word))
+		}
+		return n
+	}
+	if v := reflect.ValueOf(value); isRecords(v.Type()) {
+		return recordsNode(v)
+	}
+	return nil
 }
 
 func textNode(text string) *yaml.Node {

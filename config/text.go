@@ -31,6 +31,9 @@ func parse(t reflect.Type, text string, direct bool) (value any, fault string) {
 		}
 		return text == "true", ""
 	}
+	if isRecords(t) {
+		return parseRecords(t, text)
+	}
 	panic("config: no text is read as " + t.String())
 }
 
@@ -78,9 +81,14 @@ func show(value any) string {
 		return strings.Join(v, ",")
 	case time.Duration:
 		return showDuration(v)
-	default:
-		return fmt.Sprint(v)
 	}
+	if v := reflect.ValueOf(value); isRecords(v.Type()) {
+		if v.Len() == 0 {
+			return ""
+		}
+		return yamlText(value)
+	}
+	return fmt.Sprint(value)
 }
 
 // showDuration leaves out the zeros of Go's 168h0m0s.

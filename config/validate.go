@@ -32,6 +32,9 @@ func (c Config) faults() []fault {
 			faults = append(faults, fault{keys: r.keys, text: text})
 		}
 	}
+	if !broken["input.types"] {
+		faults = append(faults, c.filterFaults()...)
+	}
 	return faults
 }
 

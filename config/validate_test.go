@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -102,7 +103,31 @@ func trials() map[string]trial {
 		"shutdown.timeout":             {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
 	}
 	maps.Copy(all, connectionTrials())
+	maps.Copy(all, filterTrials())
 	return all
+}
+
+// filterTrials are those of what clicks are counted by.
+func filterTrials() map[string]trial {
+	return map[string]trial{
+		"input.types": {good: []string{"", "a:int,b:string,c d:float,e:f:bool,country:int"}, bad: []string{"a", "a:", ":int", "a:number", "a:int,a:int", "a:int,a:bool", "ts:int", strings.Repeat("a", 129) + ":int"}},
+		"filters": {
+			good: []string{"", "[]", "[{id: kr, name: Korea, where: 'country == \"KR\"'}]", most(63)},
+			bad: []string{
+				"kr", "{}", "[", "[kr]", "[{}]", "[{id: kr}]", "[{id: '000', where: 'true'}]", "[{id: 'a b', where: 'true'}]", "[{id: a, where: 'zone == 1'}]",
+				"[{id: a, where: 'true'}, {id: a, where: 'true'}]", "[{id: a, where: 'true', name: '" + long + "'}]", most(64),
+			},
+		},
+	}
+}
+
+// most is so many filters.
+func most(n int) string {
+	var entries []string
+	for i := range n {
+		entries = append(entries, fmt.Sprintf("{id: f%d, where: 'true'}", i))
+	}
+	return "[" + strings.Join(entries, ", ") + "]"
 }
 
 func connectionTrials() map[string]trial {

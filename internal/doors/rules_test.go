@@ -38,6 +38,10 @@ var impureTime = []string{
 	"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTicker", "NewTimer", "Local", "LoadLocation",
 }
 
+// judges are the rooms of ours that config may ask whether a value will do: they open
+// nothing.
+var judges = []string{"internal/filter", "internal/nearest"}
+
 // homes says where a library lives: the only rooms that may import it.
 var homes = []struct {
 	library string
