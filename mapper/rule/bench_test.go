@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/filter"
 )
 
 // stream makes records like those of a busy topic: about 145 bytes of JSON,
@@ -40,13 +41,33 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 func BenchmarkAdd(b *testing.B) {
-	benchmarkAdd(b, stream(4096), nil)
+	benchmarkAdd(b, stream(4096), nil, nil)
+}
+
+// BenchmarkAddFiltered adds clicks that are held against so many filters by country
+// and by address.
+func BenchmarkAddFiltered(b *testing.B) {
+	for _, n := range []int{1, 8, 63} {
+		var defs []filter.Definition
+		for i := range n {
+			where := fmt.Sprintf(`country == "K%c" and ip != "10.%d.3.4"`, 'A'+i%26, i)
+			defs = append(defs, filter.Definition{ID: fmt.Sprint(i), Where: where})
+		}
+		set, err := filter.NewSet(defs, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprint(n), func(b *testing.B) { benchmarkAdd(b, stream(4096), nil, set) })
+	}
 }
 
 // benchmarkAdd adds records, 4,096 of them, again and again.
-func benchmarkAdd(b *testing.B, records []click.Record, spans click.Spans) {
+func benchmarkAdd(b *testing.B, records []click.Record, spans click.Spans, set *filter.Set) {
 	p := NewPartition(defaults(), click.Source{Topic: "clicks"}, NewState(0))
 	p.Open(latest, spans)
+	if set != nil {
+		p.Filter([]FilterSpan{{Until: click.None, Set: set}})
+	}
 	b.SetBytes(int64(len(records[0].Value)))
 	b.ReportAllocs()
 	next := int64(0)
@@ -76,6 +97,6 @@ func BenchmarkAddHot(b *testing.B) {
 	for name, spans := range map[string]click.Spans{
 		"home": nil, "spread": {"ad000001": {{From: 0, Until: click.None, Shards: 4}}},
 	} {
-		b.Run(name, func(b *testing.B) { benchmarkAdd(b, records, spans) })
+		b.Run(name, func(b *testing.B) { benchmarkAdd(b, records, spans, nil) })
 	}
 }

@@ -111,7 +111,7 @@ func (d *decoder) cloudEvent(m mode) (c found, ok bool) {
 	}
 	source, id, time := &d.envelope[ceSource], &d.envelope[ceID], &d.envelope[ceTime]
 	d.composed = append(append(append(d.composed[:0], source.text...), '\n'), id.text...)
-	c.event = d.composed
+	c.event, c.id = d.composed, id.text
 	if c.ad, ok = d.adID(); !ok {
 		return c, false
 	}

@@ -16,6 +16,7 @@ const maxID = 128
 type found struct {
 	event, ad []byte
 	time      int64
+	id        []byte // the event id as its author wrote it; nil when it was made of other fields
 }
 
 // name is the name of a field that is looked for.
@@ -77,7 +78,7 @@ func (d *decoder) decode(value []byte, headers click.Headers) (c found, ok bool)
 	if mode != bare || d.isEnvelope() {
 		return d.cloudEvent(mode)
 	}
-	if c.event, ok = d.eventID(); !ok {
+	if c.event, c.id, ok = d.eventID(); !ok {
 		return c, false
 	}
 	if c.ad, ok = d.adID(); !ok {
@@ -87,14 +88,14 @@ func (d *decoder) decode(value []byte, headers click.Headers) (c found, ok bool)
 	return c, ok
 }
 
-// eventID reads the event id, or makes it of the configured fields.
-func (d *decoder) eventID() (id []byte, ok bool) {
+// eventID reads the event id, which is own then, or makes it of the configured fields.
+func (d *decoder) eventID() (id, own []byte, ok bool) {
 	id, ok = d.id(&d.event)
 	if !ok || id != nil {
-		return id, ok
+		return id, id, ok
 	}
 	if len(d.key) == 0 {
-		return nil, d.missing(&d.event)
+		return nil, nil, d.missing(&d.event)
 	}
 	// No id in a record begins with NUL, so that none equals a composed one.
 	// Lengths keep its parts apart.
@@ -102,19 +103,19 @@ func (d *decoder) eventID() (id []byte, ok bool) {
 	for i := range d.key {
 		f, ok := d.find(&d.key[i])
 		if !ok {
-			return nil, false
+			return nil, nil, false
 		}
 		part, ok := d.words(f)
 		if !ok {
-			return nil, false
+			return nil, nil, false
 		}
 		if len(part) == 0 {
-			return nil, d.missing(&d.key[i])
+			return nil, nil, d.missing(&d.key[i])
 		}
 		d.composed = binary.AppendUvarint(d.composed, uint64(len(part)))
 		d.composed = append(d.composed, part...)
 	}
-	return d.composed, true
+	return d.composed, nil, true
 }
 
 func (d *decoder) adID() (id []byte, ok bool) {
@@ -204,18 +205,9 @@ func (d *decoder) eventTime() (int64, bool) {
 // find looks a field up in the listed object; nil when it is absent. A key that
 // is the name in other case is a fault: another program would read it as ours.
 func (d *decoder) find(n *name) (*field, bool) {
-	var f *field
-	if n.last < d.n && string(d.fields[n.last].key) == n.text {
-		f = &d.fields[n.last]
-	}
+	f := d.peek(n)
 	for i := 0; f == nil && i < d.n; i++ {
-		g := &d.fields[i]
-		if g.print != n.print {
-			continue
-		}
-		if string(g.key) == n.text {
-			f, n.last = g, i
-		} else if sameButCase(g.key, []byte(n.text)) {
+		if g := &d.fields[i]; g.print == n.print && sameButCase(g.key, []byte(n.text)) {
 			return nil, d.lookalike(g, n)
 		}
 	}
@@ -228,6 +220,20 @@ func (d *decoder) find(n *name) (*field, bool) {
 		}
 	}
 	return f, true
+}
+
+// peek looks a field up whose key is the name to the letter; nil when it is absent.
+func (d *decoder) peek(n *name) *field {
+	if n.last < d.n && string(d.fields[n.last].key) == n.text {
+		return &d.fields[n.last]
+	}
+	for i := range d.fields[:d.n] {
+		if f := &d.fields[i]; f.print == n.print && string(f.key) == n.text {
+			n.last = i
+			return f
+		}
+	}
+	return nil
 }
 
 func (d *decoder) lookalike(f *field, n *name) bool {

@@ -33,6 +33,7 @@ type Partition struct {
 	opened int64       // event times below it may be routed
 	spans  click.Spans // where ads are spread; nil when none is
 	wants  int64       // event time of the click that was not open
+	sieves []sieve     // in the order of time
 }
 
 // NewPartition goes on where the state ends. The configuration must be valid:
@@ -98,10 +99,14 @@ func (p *Partition) Add(r *click.Record) Verdict {
 	if p.spans != nil {
 		shard = p.spread(shard, id, &c)
 	}
+	if sieve := p.sieve(c.time); sieve != nil {
+		v.Mask = sieve.mask(p.decoder, &c)
+	}
 	clicks := &p.open[shard].Clicks
 	clicks.Add(&click.Routed{Offset: r.Offset, Time: c.time, ID: id, Check: click.Check(r.Value), Ad: c.ad})
 	p.bytes = max(p.bytes, clicks.Size())
-	return p.count(Verdict{Kind: Routed})
+	v.Kind = Routed
+	return p.count(v)
 }
 
 // spread returns where a click goes whose ad may be spread in its minute, and notes

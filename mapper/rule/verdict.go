@@ -38,6 +38,9 @@ type Verdict struct {
 	// Detail says, of a Rejected record, which field is at fault, at which byte
 	// of the value, and what is wrong with it. At most 256 bytes of valid UTF-8.
 	Detail string
+	// Mask says of a Routed click which filters are true of it: bit i stands for the
+	// i-th identifier of the set that holds in the click's minute.
+	Mask uint64
 }
 
 // maxDetail is the longest detail of a verdict.
