@@ -57,6 +57,18 @@ func goldenSection() Section {
 	return s
 }
 
+// goldenMasks is a section of the minute in which one set of filters follows another.
+func goldenMasks() *Section {
+	s := goldenSection()
+	before, after := []string{"KR", "mobile"}, []string{"KR", "US", "mobile"}
+	for i, r := range []Routed{{}, {Filters: before, Mask: 3}, {Filters: after, Mask: 4}, {Filters: before, Mask: 3}, {Filters: after, Mask: 1}, {}} {
+		r.Offset, r.Time, r.ID, r.Ad = 306+int64(i), goldenMinute+int64(i), ID{Hi: 9, Lo: uint64(i)}, []byte("ad-1")
+		s.Clicks.Add(&r)
+	}
+	s.End = 312
+	return &s
+}
+
 func goldenPartial() Partial {
 	return Partial{
 		Shard: 1, Shards: 4, Prev: 795, Position: 812, Chunk: 2, At: goldenMinute + 61_000, Top: 2, Tick: 1000,
@@ -83,6 +95,7 @@ func TestGolden(t *testing.T) {
 	golden(t, "partial.golden", []byte(hex.Dump(p.Append(nil))))
 	s.Shares = []Share{{Ad: "ad-1", From: goldenMinute - 60_000, Until: None}, {Ad: "ad-2", From: goldenMinute - 60_000, Until: goldenMinute}}
 	golden(t, "section-shares.golden", []byte(hex.Dump(s.Append(nil))))
+	golden(t, "section-masks.golden", []byte(hex.Dump(goldenMasks().Append(nil))))
 	p.Windows[0].Ads, p.Windows[0].Shares = 2, []Row{{Ad: []byte("ad-4"), Count: 1000}}
 	golden(t, "partial-shares.golden", []byte(hex.Dump(p.Append(nil))))
 	account := goldenAccount()

@@ -32,6 +32,12 @@ import (
 //
 // Version 3 has, between the account and the clicks, a uvarint of at least 1 and as many
 // shares: uvarint length + ad, time From, time Until.
+//
+// Version 4, written when a click passed a filter, has there: uvarint number of shares, and the shares;
+// uvarint number of sets of filters, each uvarint number of identifiers, each uvarint length + identifier, ascending;
+// uvarint number of masks, each uvarint number of its set, uvarint mask; uvarint length + as many bytes: per click
+// a uvarint 0, or place of its mask + 1, without the zeros at the end. Sets and masks
+// stand in the order of their first use, each once.
 type Section struct {
 	Source     Source
 	Term       int64 // of the source's owner; a section of an earlier owner than one heard of is passed over
@@ -59,18 +65,25 @@ type Rules struct {
 	Tick    int64 // ms of the shard's clock between two emissions
 }
 
-// Routed is one click as a shard sees it. Ad is a view into the section.
+// Routed is one click as a shard sees it. Ad and Filters are views into the section.
 type Routed struct {
 	Offset int64
 	Time   int64 // event time, Unix ms
 	ID     ID
 	Check  uint32 // hash of the record's bytes: tells a repeat from a conflict
 	Ad     []byte
+
+	// Filters are the identifiers, ascending, that the bits of Mask stand for: bit i
+	// is set when the click passed filter i. At most [FiltersMost]. [FilterAll], which
+	// every click passes, has no bit. None when Mask is 0.
+	Filters []string
+	Mask    uint64
 }
 
 const (
 	sectionVersion = 2
 	sharesVersion  = 3 // with shares
+	masksVersion   = 4 // with masks, and perhaps with shares
 )
 
 // Clicks is the encoded list of a section's clicks: appended to by the mapper,
@@ -80,15 +93,24 @@ type Clicks struct {
 	b    []byte
 	base int64 // what times are relative to: the first click's time
 	prev int64 // last offset; the section's start before the first
+
+	masks masks
 }
 
 // Reset empties the list for a section that starts at an offset, and keeps its buffer.
-func (c *Clicks) Reset(start int64) { *c = Clicks{b: c.b[:0], prev: start} }
+func (c *Clicks) Reset(start int64) {
+	c.masks.reset()
+	*c = Clicks{b: c.b[:0], prev: start, masks: c.masks}
+}
 
-// Size is how many bytes the clicks take.
-func (c *Clicks) Size() int { return len(c.b) }
+// Size is about how many bytes the clicks take.
+func (c *Clicks) Size() int { return len(c.b) + len(c.masks.column) + maskBytes*len(c.masks.list) }
 
-// Add appends a click. Offsets must not fall.
+// maskBytes is the most that one mask takes.
+const maskBytes = 1 + 10
+
+// Add appends a click. Offsets must not fall. The list keeps the slice of filters, which
+// must not change while the list is used.
 func (c *Clicks) Add(r *Routed) {
 	if c.N == 0 {
 		c.base = r.Time
@@ -100,6 +122,9 @@ func (c *Clicks) Add(r *Routed) {
 	b = binary.BigEndian.AppendUint32(b, r.Check)
 	b = binary.AppendUvarint(b, uint64(len(r.Ad)))
 	c.b = append(b, r.Ad...)
+	if r.Mask != 0 {
+		c.masks.add(c.N, r)
+	}
 	c.prev = r.Offset
 	c.N++
 }
@@ -133,6 +158,10 @@ func (c *Clicks) Next(r *Routed) bool {
 	}
 	end := n + int(l)
 	r.Ad = b[n:end:end]
+	r.Filters, r.Mask = nil, 0
+	if len(c.masks.column) > 0 && !c.masks.next(r) {
+		return c.broken()
+	}
 	c.b = b[end:]
 	c.prev = r.Offset
 	c.N--
@@ -145,13 +174,16 @@ func (c *Clicks) broken() bool {
 }
 
 // Whole tells, after the last Next, whether the list was well formed.
-func (c *Clicks) Whole() bool { return c.N == 0 && len(c.b) == 0 }
+func (c *Clicks) Whole() bool { return c.N == 0 && len(c.b) == 0 && c.masks.whole() }
 
 // Append encodes the section after b.
 func (s *Section) Append(b []byte) []byte {
 	version := byte(sectionVersion)
 	if len(s.Shares) > 0 {
 		version = sharesVersion
+	}
+	if len(s.Clicks.masks.list) > 0 {
+		version = masksVersion
 	}
 	b = append(b, version)
 	b = appendSource(b, s.Source)
@@ -167,8 +199,11 @@ func (s *Section) Append(b []byte) []byte {
 		b = AppendTotal(b, v)
 	}
 	b = AppendAccount(b, &s.Account)
-	if len(s.Shares) > 0 {
+	if version > sectionVersion {
 		b = appendShares(b, s.Shares)
+	}
+	if version == masksVersion {
+		b = s.Clicks.masks.append(b)
 	}
 	b = binary.AppendUvarint(b, uint64(s.Clicks.N))
 	b = binary.AppendVarint(b, s.Clicks.base)
@@ -193,9 +228,6 @@ func (d *Decoder) shares(into []Share) []Share {
 		s.Ad = d.Text(s.Ad)
 		s.From, s.Until = d.Time(), d.Time()
 	}
-	if len(into) == 0 {
-		d.Fail() // is written as the version without
-	}
 	return into
 }
 
@@ -208,10 +240,10 @@ func ParseSection(b []byte) (s Section, err error) {
 }
 
 // Parse is [ParseSection] for a section that is used again: it allocates only
-// when topic or spread ads are other ones. After an error s holds nothing of use.
+// when topic, spread ads or filters are other ones. After an error s holds nothing of use.
 func (s *Section) Parse(b []byte) error {
 	d := NewDecoder(b)
-	version, err := d.Versions(sectionVersion, sharesVersion, "section")
+	version, err := d.Versions(sectionVersion, masksVersion, "section")
 	if err != nil {
 		return err
 	}
@@ -230,10 +262,17 @@ func (s *Section) Parse(b []byte) error {
 		*v = d.Total()
 	}
 	s.Account = d.account()
-	if s.Shares = s.Shares[:0]; version == sharesVersion {
+	if s.Shares = s.Shares[:0]; version > sectionVersion {
 		s.Shares = d.shares(s.Shares)
 	}
-	s.Clicks = Clicks{N: d.Count(clickBytes), prev: s.Start}
+	if version == sharesVersion && len(s.Shares) == 0 {
+		d.Fail() // is written as the version without
+	}
+	s.Clicks.masks.empty()
+	if version == masksVersion {
+		d.masks(&s.Clicks.masks)
+	}
+	s.Clicks = Clicks{N: d.Count(clickBytes), prev: s.Start, masks: s.Clicks.masks}
 	s.Clicks.base = d.Int()
 	s.Clicks.b = d.b
 	if d.bad || s.End < s.Start || int64(s.Clicks.N) > s.End-s.Start || !s.Clicks.based() {

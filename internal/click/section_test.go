@@ -59,10 +59,14 @@ func someSection(rng *rand.Rand) (s Section, clicks []Routed) {
 	}
 	s.Clicks.Reset(s.Start)
 	at := s.Start
+	sets := [][]string{someFilters(rng), someFilters(rng)}
 	for range rng.IntN(5) {
 		at += 1 + rng.Int64N(300)
 		c := Routed{
 			Offset: at, Time: int64(rng.Uint64()), ID: ID{rng.Uint64(), rng.Uint64()}, Check: rng.Uint32(), Ad: someBytes(rng, 20),
+		}
+		if set := sets[rng.IntN(2)]; rng.IntN(2) == 0 {
+			c.Filters, c.Mask = set, 1+rng.Uint64N(1<<min(2, len(set))-1)
 		}
 		s.Clicks.Add(&c)
 		clicks = append(clicks, c)
@@ -242,7 +246,7 @@ func TestSectionRefuses(t *testing.T) {
 		}
 	}
 	b := good.Append(nil)
-	b[0] += 2
+	b[0] += 3
 	if _, err := ParseSection(b); !errors.Is(err, ErrWire) {
 		t.Errorf("another version: %v", err)
 	}
@@ -264,7 +268,7 @@ func FuzzParseSection(f *testing.F) {
 	s := goldenSection()
 	f.Add(s.Append(nil))
 	rng := rand.New(rand.NewPCG(4, 1))
-	for range 5 {
+	for range 20 {
 		s, _ := someSection(rng)
 		f.Add(s.Append(nil))
 	}
@@ -314,14 +318,18 @@ func FuzzParseAccount(f *testing.F) {
 
 func TestClicksAllocateNothing(t *testing.T) {
 	var s, parsed Section
-	ad := []byte("ad-000017")
+	ad, filters := []byte("ad-000017"), []string{"KR", "mobile"}
 	var b []byte
 	round := func() {
 		s.Start, s.End = 100, 1100
 		s.Source = goldenSource
 		s.Clicks.Reset(s.Start)
 		for i := range int64(1000) {
-			s.Clicks.Add(&Routed{Offset: 100 + i, Time: goldenMinute + i, Ad: ad})
+			r := Routed{Offset: 100 + i, Time: goldenMinute + i, Ad: ad}
+			if i%3 > 0 {
+				r.Filters, r.Mask = filters, uint64(i%3)
+			}
+			s.Clicks.Add(&r)
 		}
 		b = s.Append(b[:0])
 		if err := parsed.Parse(b); err != nil {

@@ -115,7 +115,7 @@ func TestIdentityHolds(t *testing.T) {
 func TestErrorsSayWhat(t *testing.T) {
 	t.Parallel()
 	_, err := ParseSection([]byte{9})
-	if want := "section: malformed: format version 9, this program reads 2 to 3"; err == nil || err.Error() != want || !errors.Is(err, ErrWire) {
+	if want := "section: malformed: format version 9, this program reads 2 to 4"; err == nil || err.Error() != want || !errors.Is(err, ErrWire) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	if got := goldenSource.String(); got != "clicks/3" {
