@@ -87,6 +87,7 @@ func (a *Aggregator) Shard(ctx context.Context, shard int32) error {
 // machine is a shard and what it has to say.
 type machine struct {
 	shard    *window.Shard
+	section  click.Section
 	partials *stage.Outbox
 	refused  *stage.Outbox
 	pending  int
@@ -111,11 +112,10 @@ func (m *machine) Position() int64 { return m.shard.Position() }
 
 // Fold implements stage.Machine.
 func (m *machine) Fold(r *click.Record) error {
-	s, err := click.ParseSection(r.Value)
-	if err != nil {
+	if err := m.section.Parse(r.Value); err != nil {
 		return fmt.Errorf("%w (only clickagg may write to this topic)", err)
 	}
-	if err := m.shard.Fold(r.Offset, &s); err != nil {
+	if err := m.shard.Fold(r.Offset, &m.section); err != nil {
 		return fmt.Errorf("fold: %w", err)
 	}
 	for _, out := range m.shard.Out() {

@@ -156,7 +156,7 @@ type Aggregator struct {
 	Tick             time.Duration `key:"tick" doc:"How often provisional counts are sent on."`
 	Top              int           `key:"top" doc:"Length of the ranked list kept per window; the largest n that a ranked answer comes from at once."`
 	SnapshotInterval time.Duration `key:"snapshot_interval" doc:"How often the state is written beside the offset; shorter means a faster restart and more writing."`
-	MaxIDs           int           `key:"max_ids" doc:"Most event ids one shard remembers (20 bytes each, tables are up to half empty); clicks over it are not counted but listed as crowded."`
+	MaxIDs           int           `key:"max_ids" doc:"Most event ids one shard remembers (20 bytes each, with filters up to 40 more; tables are up to half empty); clicks over it are not counted but listed as crowded."`
 	MaxAds           int           `key:"max_ads" doc:"Most ads one shard counts in one window; clicks of further ads are not counted but listed as crowded."`
 }
 

@@ -17,6 +17,8 @@ type traffic struct {
 	ads    [][]byte
 	perMin int64 // clicks per minute of event time
 	hot    bool  // nine clicks in ten are of one ad, which is spread
+	filter []string
+	any    bool // a click passes any of the filters, half of them
 	n      int64
 	offset int64
 }
@@ -55,13 +57,29 @@ func (t *traffic) section(clicks int) []byte {
 		}
 		now = trafficStart + t.n*60_000/t.perMin
 		sec.Clicks.Add(&click.Routed{
-			Offset: t.offset, Time: now - t.rng.Int63n(10_000), ID: id(n), Check: uint32(n), Ad: t.ad(),
+			Offset: t.offset, Time: now - t.rng.Int63n(10_000), ID: id(n), Check: uint32(n), Ad: t.ad(), Filters: t.filter, Mask: t.mask(),
 		})
 		t.offset++
 	}
 	sec.Watermark, sec.At = now-15_000, t.n/3_000 // three million clicks a second
 	sec.Closed, sec.Rules = sec.Watermark-300_000, usual
 	return sec.Append(nil)
+}
+
+// mask lets a click pass filters as they are: of devices, three, it passes one, and of
+// countries, all others, one as well.
+func (t *traffic) mask() uint64 {
+	switch n := len(t.filter); {
+	case t.any:
+		return t.rng.Uint64() & (1<<n - 1)
+	case n == 0:
+		return 0
+	case n == 1:
+		return uint64(t.rng.Intn(2))
+	default:
+		country := min(t.rng.Intn(n-3), t.rng.Intn(n-3))
+		return 1<<t.rng.Intn(3) | 8<<country
+	}
 }
 
 var (
@@ -121,6 +139,30 @@ func BenchmarkFold(b *testing.B) {
 			b.ReportMetric(float64(b.N)*sectionClicks/b.Elapsed().Seconds(), "clicks/s")
 			b.ReportMetric(float64(s.ids.bytes())/float64(st.IDs), "B/id")
 			runtime.KeepAlive(s)
+		})
+	}
+}
+
+// BenchmarkFoldFilters measures a shard whose clicks are counted under filters as well: as they are,
+// and as bad as they can be, where nearly every click has a mask of its own and a row under half of
+// all filters.
+func BenchmarkFoldFilters(b *testing.B) {
+	for _, n := range []int{0, 1, 8, 63, -63} {
+		name := fmt.Sprint(n)
+		if n < 0 {
+			name = "63-any"
+		}
+		b.Run(name, func(b *testing.B) {
+			const perMin = 60_000
+			t, s := newTraffic(perMin), New(production)
+			t.any = n < 0
+			for i := range max(n, -n) {
+				t.filter = append(t.filter, fmt.Sprintf("filter-%02d", i))
+			}
+			t.fill(b, s, perMin)
+			t.run(b, s)
+			st := s.Status()
+			b.ReportMetric(float64(st.Bytes)/float64(st.IDs), "B/id")
 		})
 	}
 }

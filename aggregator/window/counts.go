@@ -10,7 +10,7 @@ import (
 // which the ads came, their bytes in one arena, and an index over both. None of
 // the three holds a pointer.
 type counts struct {
-	index   []uint64 // a power of two of them: 32 bits of hash, 32 bits of place in entries + 1; 0 is empty
+	index   index
 	entries []entry
 	arena   []byte
 }
@@ -47,21 +47,20 @@ func (c *counts) touchEntry(h uint64) uint64 {
 	return uint64(c.entries[v-1].count)
 }
 
-// add counts a click of an ad. It returns false, and counts nothing, when the
-// ad is new and there is no room for it.
-func (c *counts) add(h uint64, ad []byte, limit int64) bool {
-	var e *entry
-	if place := c.lookup(h, ad); place >= 0 {
-		e = &c.entries[place]
-	} else {
+// add counts a click of an ad and returns the ad's place. It returns -1, and counts
+// nothing, when the ad is new and there is no room for it.
+func (c *counts) add(h uint64, ad []byte, limit int64) int {
+	place := c.lookup(h, ad)
+	if place < 0 {
 		if int64(len(c.entries)) >= limit || len(c.arena)+len(ad) > math.MaxUint32 {
-			return false
+			return -1
 		}
-		e = c.insert(h, ad)
+		place = c.insert(h, ad)
 	}
+	e := &c.entries[place]
 	e.count++
 	e.changed = true
-	return true
+	return place
 }
 
 // lookup returns the place of an ad among the entries, or -1.
@@ -84,55 +83,70 @@ func (c *counts) lookup(h uint64, ad []byte) int {
 }
 
 // insert adds an ad that lookup did not find, with no clicks yet.
-func (c *counts) insert(h uint64, ad []byte) *entry {
-	if 4*len(c.entries) >= 3*len(c.index) {
-		c.grow(max(8, 2*len(c.index)))
-	}
+func (c *counts) insert(h uint64, ad []byte) int {
+	c.index.room(len(c.entries))
 	c.entries = append(c.entries, entry{at: uint32(len(c.arena)), length: uint16(len(ad))})
 	c.arena = append(c.arena, ad...)
-	c.place(uint64(uint32(h))<<32 | uint64(len(c.entries)))
-	return &c.entries[len(c.entries)-1]
+	c.index.put(h, len(c.entries)-1)
+	return len(c.entries) - 1
 }
 
 // reindex makes the index anew, for other hashes. It returns false when an ad is there
 // twice.
 func (c *counts) reindex(seed uint64) bool {
-	size := 8
-	for 4*len(c.entries) > 3*size {
-		size *= 2
-	}
-	c.index = make([]uint64, size)
+	c.index.empty(len(c.entries))
 	for i := range c.entries {
 		ad := c.ad(&c.entries[i])
 		h := click.HashAd(ad, seed)
 		if c.lookup(h, ad) >= 0 {
 			return false
 		}
-		c.place(uint64(uint32(h))<<32 | uint64(i+1))
+		c.index.put(h, i)
 	}
 	return true
-}
-
-func (c *counts) grow(size int) {
-	old := c.index
-	c.index = make([]uint64, size)
-	for _, v := range old {
-		if v != 0 {
-			c.place(v)
-		}
-	}
-}
-
-func (c *counts) place(v uint64) {
-	mask := len(c.index) - 1
-	i := int(v>>32) & mask
-	for c.index[i] != 0 {
-		i = (i + 1) & mask
-	}
-	c.index[i] = v
 }
 
 // bytes is what the table occupies.
 func (c *counts) bytes() int64 {
 	return int64(8*cap(c.index) + 16*cap(c.entries) + cap(c.arena))
+}
+
+// index leads from hashes to places in a list. It has a power of two of slots: 32 bits of
+// hash, 32 bits of place + 1; 0 is empty.
+type index []uint64
+
+// room makes room for one more than so many places.
+func (x *index) room(places int) {
+	if 4*places < 3*len(*x) {
+		return
+	}
+	old := *x
+	*x = make(index, max(8, 2*len(old)))
+	for _, v := range old {
+		if v != 0 {
+			x.place(v)
+		}
+	}
+}
+
+// empty makes it lead nowhere, with room for so many places.
+func (x *index) empty(places int) {
+	size := 8
+	for 4*places > 3*size {
+		size *= 2
+	}
+	*x = make(index, size)
+}
+
+// put lets a hash lead to a place as well. There must be room.
+func (x *index) put(h uint64, place int) { x.place(uint64(uint32(h))<<32 | uint64(place+1)) }
+
+func (x *index) place(v uint64) {
+	slots := *x
+	mask := len(slots) - 1
+	i := int(v>>32) & mask
+	for slots[i] != 0 {
+		i = (i + 1) & mask
+	}
+	slots[i] = v
 }

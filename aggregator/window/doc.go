@@ -21,8 +21,14 @@
 // share: all shares of a window it speaks of, whatever their rank. Which ads those
 // are stands in the sections.
 //
-// Its memory is bounded by the rules' MaxIDs and MaxAds, holds next to no
-// pointers, and is given back when the load goes.
+// It counts a click under each filter that it passed as well. What a mask's bits mean stands
+// beside the clicks, and counts are said by the filter's identifier, so that other
+// filters may follow at any time. Only rows that are news are said; with a window that becomes
+// final, all.
 //
-// Start reading at [Shard.Fold]; ids.go and counts.go are the hot path.
+// Its memory is bounded by the rules' MaxIDs and MaxAds: a click takes no more than one
+// id and one cell, whatever filters there are. It holds next to no pointers, and is
+// given back when the load goes.
+//
+// Start reading at [Shard.Fold]; ids.go, counts.go and masked.go are the hot path.
 package window

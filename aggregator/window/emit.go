@@ -81,6 +81,7 @@ type draft struct {
 	size    int         // about how many bytes it has
 	order   []keyed
 	best    []uint32
+	view    view // of the last filter
 }
 
 // emit says all that is news, to every reducer. Windows below gone are let go of
@@ -102,6 +103,7 @@ func (s *Shard) emit(gone int64) {
 	s.said = s.position
 	clear(s.draft.rows[:cap(s.draft.rows)]) // they keep windows from being freed
 	s.draft.rows = s.draft.rows[:0]
+	s.draft.view.counts = nil // likewise
 }
 
 // begin makes the draft the next chunk of an emission.
@@ -137,14 +139,39 @@ func (s *Shard) finish(reducer int32, gone int64) {
 	s.flush(reducer)
 }
 
-// say adds a window's news to the draft, over several partials when it is large;
-// the ranked list and the shares stand in the last.
+// say adds a window's news to the draft: of all clicks, and of those that passed each filter
+// of which there is news.
 func (s *Shard) say(reducer int32, w *window, closing bool) {
 	d := &s.draft
-	state := s.restate(w, closing)
 	part := click.WindowPart{
 		Filter: s.cfg.Filter, Start: int64(w.number) * s.cfg.Size, Size: s.cfg.Size,
-		State: state, Revision: w.revision, Clicks: w.clicks, Ads: int64(len(w.ads.entries) - len(w.shares)),
+		State: s.restate(w, closing), Revision: w.revision,
+	}
+	s.weigh(s.tell(reducer, w, part, &view{counts: &w.ads, clicks: w.clicks}, closing))
+	for _, o := range d.order {
+		w.ads.entries[o.place].changed = false
+	}
+	for _, place := range w.shares {
+		w.ads.entries[place].changed = false
+	}
+	for _, filter := range w.masked.filters(closing) {
+		d.view = d.view.under(&w.ads, &w.masked, filter)
+		part.Filter = filter
+		s.tell(reducer, w, part, &d.view, closing)
+	}
+	w.masked.said()
+	w.changed = false
+}
+
+// tell adds to the draft what is news of a window in one view, over several partials when it is
+// large; the ranked list and the shares stand in the last, which it returns.
+func (s *Shard) tell(reducer int32, w *window, part click.WindowPart, v *view, closing bool) *click.WindowPart {
+	d := &s.draft
+	part.Clicks, part.Ads = v.clicks, int64(v.ads())
+	for _, place := range w.shares {
+		if v.count(place) > 0 {
+			part.Ads--
+		}
 	}
 	from := len(d.rows)
 	cut := func() {
@@ -156,22 +183,21 @@ func (s *Shard) say(reducer int32, w *window, closing bool) {
 		}
 		from = 0
 	}
-	d.order = w.ads.news(d.order, closing)
+	d.order = v.news(d.order, closing)
 	for _, o := range d.order {
-		row := w.ads.row(o.place)
+		row := v.row(o.place)
 		n := rowBytes(row)
 		if d.size+n > s.cfg.PartialBytes {
 			cut()
 		}
 		d.size += n
 		d.rows = append(d.rows, row)
-		w.ads.entries[o.place].changed = false
 	}
-	d.best = w.ads.top(d.best, int(s.rules.Top))
+	d.best = v.top(d.best, int(s.rules.Top))
 	size := 0
 	for _, list := range [...][]uint32{d.best, w.shares} {
 		for _, place := range list {
-			size += rowBytes(w.ads.row(place))
+			size += rowBytes(v.row(place))
 		}
 	}
 	if d.size+size > s.cfg.PartialBytes {
@@ -180,19 +206,19 @@ func (s *Shard) say(reducer int32, w *window, closing bool) {
 	part.Rows = d.rows[from:]
 	from = len(d.rows)
 	for _, place := range d.best {
-		d.rows = append(d.rows, w.ads.row(place))
+		d.rows = append(d.rows, v.row(place))
 	}
 	part.Top = d.rows[from:]
 	from = len(d.rows)
 	for _, place := range w.shares {
-		d.rows = append(d.rows, w.ads.row(place))
-		w.ads.entries[place].changed = false
+		if v.count(place) > 0 {
+			d.rows = append(d.rows, v.row(place))
+		}
 	}
 	part.Shares = d.rows[from:]
-	s.weigh(&part)
 	d.size += size + 32 + len(part.Filter)
 	d.partial.Windows = append(d.partial.Windows, part)
-	w.changed = false
+	return &d.partial.Windows[len(d.partial.Windows)-1]
 }
 
 // restate moves a window to the state it is now said in.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand"
 	"slices"
 	"testing"
@@ -41,8 +42,8 @@ type modelSource struct {
 type saying struct {
 	final    bool
 	revision int64
-	revised  int // record that last raised the revision
-	rows     map[string]int64
+	revised  int              // record that last raised the revision
+	rows     map[string]int64 // by filter and ad
 }
 
 func newModel(cfg Config) *model {
@@ -81,7 +82,7 @@ func (m *model) fold(offset int64, sec *click.Section) error {
 	clicks := sec.Clicks
 	for r := (click.Routed{}); clicks.Next(&r); {
 		if r.Offset >= p.High {
-			r.Ad = slices.Clone(r.Ad)
+			r.Ad, r.Filters = slices.Clone(r.Ad), slices.Clone(r.Filters)
 			m.click(p, r)
 		}
 	}
@@ -171,11 +172,17 @@ func (m *model) click(p *modelSource, r click.Routed) {
 	}
 }
 
-// recount counts one window from all clicks.
-func (m *model) recount(start int64) (rows []click.Row, clicks int64) {
+// passed tells whether a click counts under a filter.
+func passed(c *click.Routed, filter string) bool {
+	i := slices.Index(c.Filters, filter)
+	return filter == click.FilterAll || i >= 0 && c.Mask>>i&1 == 1
+}
+
+// recount counts one window under one filter from all clicks.
+func (m *model) recount(start int64, filter string) (rows []click.Row, clicks int64) {
 	n := map[string]int64{}
 	for _, c := range m.counted {
-		if m.start(c.Time) == start {
+		if m.start(c.Time) == start && passed(&c, filter) {
 			n[string(c.Ad)]++
 			clicks++
 		}
@@ -189,52 +196,21 @@ func (m *model) recount(start int64) (rows []click.Row, clicks int64) {
 
 func (m *model) emit(position int64) {
 	due := m.clock != click.None && (m.emitted == click.None || m.clock-m.emitted >= m.rules.Tick)
-	parts := map[int64]click.WindowPart{}
-	var starts []int64
-	for start := range m.said {
-		starts = append(starts, start)
-	}
-	slices.Sort(starts)
+	var parts []click.WindowPart
+	starts := slices.Sorted(maps.Keys(m.said))
 	for _, start := range starts {
-		said := m.said[start]
-		all, clicks := m.recount(start)
-		closing := !said.final && m.final(start)
-		news := closing
-		var shares []click.Row
-		all = slices.DeleteFunc(all, func(r click.Row) bool {
-			if !spread(r.Ad, start, m.cfg.Size) {
-				return false
-			}
-			shares = append(shares, r)
-			news = news || said.rows[string(r.Ad)] != r.Count
-			return true
-		})
-		w := click.WindowPart{
-			Filter: m.cfg.Filter, Start: start, Size: m.cfg.Size, Clicks: clicks, Ads: int64(len(all)), Shares: shares,
-			State: click.Provisional, Revision: said.revision,
-		}
-		for _, row := range all {
-			if closing || said.rows[string(row.Ad)] != row.Count {
-				w.Rows = append(w.Rows, row)
+		closing := !m.said[start].final && m.final(start)
+		news := false
+		for _, filter := range []string{click.FilterAll, "-", "00", "KR", "mobile"} {
+			if w, ok := m.part(start, filter, closing); ok {
+				parts = append(parts, w)
+				news = true
 			}
 		}
-		if len(w.Rows) == 0 && !news {
-			continue
-		}
-		if closing {
-			w.State = click.Final
-		} else if said.final {
-			w.State = click.Corrected
-		}
-		due = due || closing || start < m.gone
-		slices.SortFunc(all, func(a, b click.Row) int {
-			return cmp.Or(-cmp.Compare(a.Count, b.Count), bytes.Compare(a.Ad, b.Ad))
-		})
-		w.Top = all[:min(len(all), int(m.rules.Top))]
-		parts[start] = w
+		due = due || closing || news && start < m.gone
 	}
 	if due {
-		m.say(position, starts, parts)
+		m.say(position, parts)
 	}
 	for start := range m.said {
 		if start < m.gone {
@@ -243,7 +219,43 @@ func (m *model) emit(position int64) {
 	}
 }
 
-func (m *model) say(position int64, starts []int64, parts map[int64]click.WindowPart) {
+// part is what is to be said of a window under a filter, if anything is.
+func (m *model) part(start int64, filter string, closing bool) (w click.WindowPart, news bool) {
+	said := m.said[start]
+	all, clicks := m.recount(start, filter)
+	before := func(r *click.Row) int64 { return said.rows[filter+"/"+string(r.Ad)] }
+	var shares []click.Row
+	news = closing && clicks > 0
+	all = slices.DeleteFunc(all, func(r click.Row) bool {
+		news = news || before(&r) != r.Count
+		if !spread(r.Ad, start, m.cfg.Size) {
+			return false
+		}
+		shares = append(shares, r)
+		return true
+	})
+	w = click.WindowPart{
+		Filter: filter, Start: start, Size: m.cfg.Size, Clicks: clicks, Ads: int64(len(all)), Shares: shares,
+		State: click.Provisional, Revision: said.revision,
+	}
+	for _, row := range all {
+		if closing || before(&row) != row.Count {
+			w.Rows = append(w.Rows, row)
+		}
+	}
+	if closing {
+		w.State = click.Final
+	} else if said.final {
+		w.State = click.Corrected
+	}
+	slices.SortFunc(all, func(a, b click.Row) int {
+		return cmp.Or(-cmp.Compare(a.Count, b.Count), bytes.Compare(a.Ad, b.Ad))
+	})
+	w.Top = all[:min(len(all), int(m.rules.Top))]
+	return w, news
+}
+
+func (m *model) say(position int64, parts []click.WindowPart) {
 	m.emitted = m.clock
 	for r := range m.cfg.Reducers {
 		p := click.Partial{
@@ -257,15 +269,14 @@ func (m *model) say(position int64, starts []int64, parts map[int64]click.Window
 			p.Sources = append(p.Sources, q.Progress)
 		}
 		slices.SortFunc(p.Sources, func(a, b click.Progress) int { return compareSources(a.Source, b.Source) })
-		for _, start := range starts {
-			w, ok := parts[start]
-			if !ok || int32(start/m.cfg.Size%int64(m.cfg.Reducers)) != r {
+		for _, w := range parts {
+			if int32(w.Start/m.cfg.Size%int64(m.cfg.Reducers)) != r {
 				continue
 			}
-			said := m.said[start]
+			said := m.said[w.Start]
 			said.final = w.State != click.Provisional
 			for _, row := range slices.Concat(w.Rows, w.Shares) {
-				said.rows[string(row.Ad)] = row.Count
+				said.rows[w.Filter+"/"+string(row.Ad)] = row.Count
 			}
 			p.Windows = append(p.Windows, w)
 		}
@@ -299,8 +310,11 @@ func TestShardIsTheSlowObviousOne(t *testing.T) {
 		rng := rand.New(rand.NewSource(seed))
 		cfg := randomSetting(rng)
 		s, m := New(cfg.Config), newModel(cfg.Config)
+		var used click.Section
 		for i, record := range story(rng, cfg, 40) {
-			mustFold(t, s, record)
+			if err := errors.Join(used.Parse(record), s.Fold(s.Position(), &used)); err != nil {
+				t.Fatal(err)
+			}
 			sec, _ := click.ParseSection(record)
 			if err := m.fold(int64(i), &sec); err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
@@ -320,6 +334,11 @@ func TestShardIsTheSlowObviousOne(t *testing.T) {
 				t.Fatalf("seed %d, record %d: refused %v, want %v", seed, i, got, want)
 			}
 			m.out, m.refused = nil, nil
+		}
+		for _, w := range s.windows[:len(s.windows)-len(s.live())] {
+			if w.ads.bytes()+w.masked.bytes() > 0 {
+				t.Fatalf("seed %d: window %d was let go and holds %d bytes", seed, w.number, w.ads.bytes()+w.masked.bytes())
+			}
 		}
 	}
 }

@@ -23,8 +23,8 @@ const totalMax = 1 << 62
 // or of a version it does not know, and one that contradicts itself.
 func Restore(cfg Config, b []byte) (*Shard, error) {
 	r := restoring{s: New(cfg), decoder: decoder{b: b}, windows: map[uint32]*window{}, clicks: map[uint32]int64{}}
-	if v := r.byte(); v != snapshotVersion {
-		return nil, fmt.Errorf("restore: %w: format version %d, this program reads %d", ErrSnapshot, v, snapshotVersion)
+	if r.version = r.byte(); r.version < unmaskedVersion || r.version > snapshotVersion {
+		return nil, fmt.Errorf("restore: %w: format version %d, this program reads %d to %d", ErrSnapshot, r.version, unmaskedVersion, snapshotVersion)
 	}
 	for _, f := range [...]struct {
 		name string
@@ -52,6 +52,7 @@ type restoring struct {
 	s       *Shard
 	windows map[uint32]*window // by number, as far as their ads are known; without an index
 	clicks  map[uint32]int64   // how many ids there are, by number of their window
+	version byte
 	whole   bool
 }
 
@@ -63,7 +64,11 @@ func (r *restoring) block() {
 	case blockAds:
 		r.restoreAds()
 	case blockAgain:
-		r.restoreClicks()
+		r.restoreAgain()
+	case blockCells:
+		r.restoreCells()
+	case blockPassed:
+		r.restorePassed()
 	case blockEnd:
 		r.whole = true
 		r.restoreHead()
@@ -98,39 +103,6 @@ func (r *restoring) restoreIDs() {
 		}
 		t.insert(h, c)
 		r.clicks[c.window]++
-	}
-}
-
-// restoreAds reads further ads of a window.
-func (r *restoring) restoreAds() {
-	number := uint32(r.int(windowsMax - 1))
-	w := r.windows[number]
-	if w == nil {
-		w = &window{number: number}
-		r.windows[number] = w
-	}
-	for n := r.count(2); n > 0 && r.err == nil; n-- {
-		ad := r.take(int(r.int(adMax)))
-		count := r.int(totalMax)
-		if count == 0 || len(w.ads.arena)+len(ad) > math.MaxUint32 {
-			r.fail("an ad that cannot be")
-			return
-		}
-		w.ads.entries = append(w.ads.entries, entry{at: uint32(len(w.ads.arena)), length: uint16(len(ad)), count: count})
-		w.ads.arena = append(w.ads.arena, ad...)
-	}
-}
-
-// restoreClicks adds clicks to ads that are known.
-func (r *restoring) restoreClicks() {
-	w := r.windows[uint32(r.int(windowsMax-1))]
-	for n := r.count(1); n > 0 && r.err == nil; n-- {
-		place := r.int(math.MaxUint32)
-		if w == nil || place >= int64(len(w.ads.entries)) {
-			r.fail("a click of no ad")
-			return
-		}
-		w.ads.entries[place].count++
 	}
 }
 
@@ -172,59 +144,6 @@ func (r *restoring) restoreSources() {
 	}
 }
 
-// restoreShares reads which ads of a window are spread.
-func (r *restoring) restoreShares(w *window) {
-	for n := r.count(1); n > 0 && r.err == nil; n-- {
-		place := r.int(math.MaxUint32)
-		if place >= int64(len(w.ads.entries)) || w.ads.entries[place].share {
-			r.fail("an ad that cannot be spread")
-			return
-		}
-		w.share(uint32(place))
-	}
-}
-
-func (r *restoring) restoreWindows() {
-	next := r.s.gone
-	for n := r.count(6); n > 0 && r.err == nil; n-- {
-		number := r.int(windowsMax - 1)
-		if number < next {
-			r.fail("windows out of order")
-			return
-		}
-		next = number + 1
-		w := r.windows[uint32(number)]
-		if w == nil {
-			r.fail("a window without its ads")
-			return
-		}
-		flags := r.byte()
-		w.final, w.changed = flags&flagFinal != 0, flags&flagChanged != 0
-		w.revision = r.int(totalMax)
-		if ads := r.int(math.MaxUint32); flags > flagFinal|flagChanged || ads == 0 || ads != int64(len(w.ads.entries)) {
-			r.fail("a window that cannot be")
-			return
-		}
-		for m := r.count(1); m > 0 && r.err == nil; m-- {
-			place := r.int(math.MaxUint32)
-			if place >= int64(len(w.ads.entries)) || !w.changed {
-				r.fail("an ad that cannot have changed")
-				return
-			}
-			w.ads.entries[place].changed = true
-		}
-		r.restoreShares(w)
-		if !w.ads.reindex(r.s.seed) {
-			r.fail("an ad twice")
-			return
-		}
-		for i := range w.ads.entries {
-			w.clicks += w.ads.entries[i].count
-		}
-		r.s.windows = append(r.s.windows, w)
-	}
-}
-
 // restorePast holds the windows against the ids: every click that was counted left
 // one. What is left are windows that were let go of and whose ids are still held.
 func (r *restoring) restorePast() {
@@ -254,63 +173,4 @@ func (r *restoring) restorePast() {
 		r.fail("ids are missing")
 	}
 	s.windows = append(past, s.windows...)
-}
-
-// decoder walks a snapshot and remembers its first fault; after one it reads zeroes.
-type decoder struct {
-	b   []byte
-	err error
-}
-
-func (d *decoder) fail(what string) {
-	if d.err == nil {
-		d.err = errors.New(what)
-	}
-	d.b = nil
-}
-
-// take returns the next n bytes, or none when there are fewer.
-func (d *decoder) take(n int) []byte {
-	if n > len(d.b) {
-		d.fail("cut short")
-		return nil
-	}
-	v := d.b[:n]
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *decoder) byte() byte {
-	if v := d.take(1); v != nil {
-		return v[0]
-	}
-	return 0
-}
-
-// int reads a uvarint up to a limit.
-func (d *decoder) int(limit int64) int64 {
-	v, n := binary.Uvarint(d.b)
-	if n <= 0 || v > uint64(limit) {
-		d.fail("a number out of range")
-		return 0
-	}
-	d.b = d.b[n:]
-	return int64(v)
-}
-
-// count reads the length of a list whose items take at least size bytes each,
-// and refuses one that the rest cannot hold: damage allocates nothing.
-func (d *decoder) count(size int) int { return int(d.int(int64(len(d.b) / size))) }
-
-func (d *decoder) time() int64 {
-	if d.byte() == 0 {
-		return click.None
-	}
-	ms, n := binary.Varint(d.b)
-	if n <= 0 || ms < -timeMax || ms > timeMax {
-		d.fail("a time out of range")
-		return click.None
-	}
-	d.b = d.b[n:]
-	return ms
 }

@@ -13,7 +13,7 @@ type Config struct {
 	Shards   int32  // how many shards the cluster has
 	Reducers int32  // how many reducers the windows are spread over
 	Size     int64  // length of a window in ms, at least 1
-	Filter   string // the filter all clicks of this shard passed
+	Filter   string // the filter that stands for all clicks of this shard
 
 	// Heavy is from how many clicks in a window on an ad is named by [Shard.Heavy]; 0
 	// names none but those that are spread. It has no influence on what the shard says.
@@ -49,6 +49,7 @@ type Shard struct {
 	sources   []source      // in the order of compareSources
 	rules     click.Rules   // of the section being folded
 	shares    []click.Share // likewise
+	sets      []heardSet    // likewise
 	watermark int64         // never falls; click.None until every source has one
 	clock     int64         // the greatest At so far
 	emitted   int64         // the clock at the last emission; click.None before the first
@@ -122,7 +123,7 @@ func (s *Shard) Fold(offset int64, sec *click.Section) error {
 	if sec.End < src.High {
 		return nil // said before, and more was said since
 	}
-	s.rules, s.shares = sec.Rules, sec.Shares
+	s.rules, s.shares, s.sets = sec.Rules, sec.Shares, s.sets[:0]
 	s.ids.reach = sec.Rules.Horizon / s.cfg.Size
 	n, err := s.judge(&src.Progress, sec)
 	if err != nil {

@@ -11,15 +11,17 @@ import (
 // piece; see [Snapshot] for why it is of one position all the same. In which order
 // ids and blocks stand has no meaning.
 //
-// Layout, version 3 (uvarints unless said otherwise; "time" is a byte 0 for
+// Layout, version 4 (uvarints unless said otherwise; "time" is a byte 0 for
 // none, or a byte 1 and a varint of Unix ms):
 //
-//	byte version = 3
+//	byte version = 4
 //	Shard, Shards, Reducers, Size
 //	blocks, each a byte that says what it is, and
 //	  ids:     4 bytes n, big endian, n ids: 8 bytes hi, 8 bytes lo, 4 bytes check, 4 bytes window, big endian
 //	  ads:     number of a window, n further ads of it in the order they came: length + ad, count
 //	  clicks:  number of a window, n places of ads above: one more click of each
+//	  cells:   number of a window, n further cells of it in the order they came: place of the ad, number of the set, mask, count
+//	  passed:  number of a window, n places of cells above: one more click of each
 //	the block end:
 //	  position; time clock, watermark, emitted
 //	  gone, forgotten; 8 bytes seed
@@ -28,12 +30,18 @@ import (
 //	    term; time closed; horizon, expected; time at; byte retired
 //	  n windows whose counts are kept, ascending: number, flags (1 final, 2 changed), revision,
 //	    how many ads, n places of those that changed since they were last said,
-//	    n places of those that are spread, in the order of their bytes
+//	    n places of those that are spread, in the order of their bytes,
+//	    n sets of filters, as click.AppendFilters writes them, how many cells, n places of those that changed
 //	  how many ids
+//
+// Version 3, which is read as well, knows of no sets and cells.
 //
 // Blocks may hold ids of windows below forgotten and ads of windows below gone,
 // which were let go of while the snapshot was taken: they are passed over.
-const snapshotVersion = 3
+const (
+	snapshotVersion = 4
+	unmaskedVersion = 3
+)
 
 // The blocks.
 const (
@@ -41,6 +49,8 @@ const (
 	blockIDs
 	blockAds
 	blockAgain
+	blockCells
+	blockPassed
 )
 
 // idBytes is what one id takes, here and in memory.
@@ -52,7 +62,7 @@ const (
 )
 
 // Snapshot is a snapshot of a shard being taken. The ids go into it one segment of
-// the table after the other, the ads of each window from the first to the last. What
+// the table after the other, the ads and cells of each window from the first to the last. What
 // is counted meanwhile is either in what is still to be taken, or it is noted and
 // added: so when the last piece is taken, the pieces together are the state at
 // that moment, and nothing was copied or held still.
@@ -69,6 +79,8 @@ type taken struct {
 	window *window
 	ads    int      // the first ones, which are taken
 	again  []uint32 // places of those of them that were clicked since
+	cells  int      // likewise
+	passed []uint32
 }
 
 // Snapshot begins a snapshot. One that was begun before is given up.
@@ -113,7 +125,11 @@ func (t *Snapshot) Append(b []byte, size int) (_ []byte, whole bool) {
 		b = t.s.ids.segments[t.segment].append(b, t.s.forgotten)
 	}
 	for _, w := range t.s.live() {
-		if b = t.appendAds(b, t.of(w), end); len(b) >= end {
+		k := t.of(w)
+		if b = k.appendAds(b, end); len(b) < end {
+			b = k.appendCells(b, end)
+		}
+		if len(b) >= end {
 			return b, false
 		}
 	}
@@ -121,19 +137,24 @@ func (t *Snapshot) Append(b []byte, size int) (_ []byte, whole bool) {
 	return t.s.appendEnd(append(b, blockEnd)), true
 }
 
-// counted notes a click in what is taken already. It is called for each click that
-// is counted while a snapshot is taken.
-func (t *Snapshot) counted(p *pending, w *window, c slot) {
-	if int(p.hash>>(64-segmentBits)) < t.segment {
+// counted notes a click in what is taken already: its id, the place of its ad, and that of its
+// cell, -1 when it passed no filter. It is called for each click that is counted while
+// a snapshot is taken.
+func (t *Snapshot) counted(hash uint64, c slot, w *window, ad, cell int) {
+	if int(hash>>(64-segmentBits)) < t.segment {
 		t.ids = append(t.ids, c)
 	}
 	for _, k := range t.windows {
-		if k.window == w {
-			if place := w.ads.lookup(p.adHash, p.Ad); place < k.ads {
-				k.again = append(k.again, uint32(place))
-			}
-			return
+		if k.window != w {
+			continue
 		}
+		if ad < k.ads {
+			k.again = append(k.again, uint32(ad))
+		}
+		if cell >= 0 && cell < k.cells {
+			k.passed = append(k.passed, uint32(cell))
+		}
+		return
 	}
 }
 
@@ -142,15 +163,22 @@ func (t *Snapshot) appendSince(b []byte) []byte {
 	b = appendIDs(b, t.ids)
 	t.ids = t.ids[:0]
 	for _, k := range t.windows {
-		if len(k.again) == 0 {
-			continue
-		}
-		b = binary.AppendUvarint(append(b, blockAgain), uint64(k.window.number))
-		b = binary.AppendUvarint(b, uint64(len(k.again)))
-		for _, place := range k.again {
-			b = binary.AppendUvarint(b, uint64(place))
-		}
-		k.again = k.again[:0]
+		b = k.appendPlaces(b, blockAgain, k.again)
+		b = k.appendPlaces(b, blockPassed, k.passed)
+		k.again, k.passed = k.again[:0], k.passed[:0]
+	}
+	return b
+}
+
+// appendPlaces adds a block of places, if there is one.
+func (k *taken) appendPlaces(b []byte, block byte, places []uint32) []byte {
+	if len(places) == 0 {
+		return b
+	}
+	b = binary.AppendUvarint(append(b, block), uint64(k.window.number))
+	b = binary.AppendUvarint(b, uint64(len(places)))
+	for _, place := range places {
+		b = binary.AppendUvarint(b, uint64(place))
 	}
 	return b
 }
@@ -166,12 +194,14 @@ func (t *Snapshot) of(w *window) *taken {
 	return t.windows[len(t.windows)-1]
 }
 
+// blockMost is how many ads or cells a block has at most.
+const blockMost = 1000
+
 // appendAds adds ads that are not taken yet, until there are end bytes.
-func (t *Snapshot) appendAds(b []byte, k *taken, end int) []byte {
-	const blockAdsMost = 1000
+func (k *taken) appendAds(b []byte, end int) []byte {
 	ads := &k.window.ads
 	for k.ads < len(ads.entries) && len(b) < end {
-		n := min(blockAdsMost, len(ads.entries)-k.ads)
+		n := min(blockMost, len(ads.entries)-k.ads)
 		b = binary.AppendUvarint(append(b, blockAds), uint64(k.window.number))
 		b = binary.AppendUvarint(b, uint64(n))
 		for i := k.ads; i < k.ads+n; i++ {
@@ -181,6 +211,25 @@ func (t *Snapshot) appendAds(b []byte, k *taken, end int) []byte {
 			b = binary.AppendUvarint(b, uint64(e.count))
 		}
 		k.ads += n
+	}
+	return b
+}
+
+// appendCells does so with cells, whose ads are all taken.
+func (k *taken) appendCells(b []byte, end int) []byte {
+	cells := k.window.masked.cells
+	for k.cells < len(cells) && len(b) < end {
+		n := min(blockMost, len(cells)-k.cells)
+		b = binary.AppendUvarint(append(b, blockCells), uint64(k.window.number))
+		b = binary.AppendUvarint(b, uint64(n))
+		for i := k.cells; i < k.cells+n; i++ {
+			c := &cells[i]
+			b = binary.AppendUvarint(b, uint64(c.place))
+			b = binary.AppendUvarint(b, uint64(c.set))
+			b = binary.AppendUvarint(b, c.mask)
+			b = binary.AppendUvarint(b, uint64(c.count))
+		}
+		k.cells += n
 	}
 	return b
 }
@@ -235,24 +284,33 @@ func (w *window) append(b []byte) []byte {
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, uint64(w.revision))
 	b = binary.AppendUvarint(b, uint64(len(w.ads.entries)))
-	changed := 0
-	if w.changed { // else no ad did
-		for i := range w.ads.entries {
-			if w.ads.entries[i].changed {
-				changed++
-			}
-		}
-	}
-	b = binary.AppendUvarint(b, uint64(changed))
-	for i := 0; changed > 0; i++ {
-		if w.ads.entries[i].changed {
-			b = binary.AppendUvarint(b, uint64(i))
-			changed--
-		}
-	}
+	b = appendChanged(b, len(w.ads.entries), w.changed, func(i int) bool { return w.ads.entries[i].changed })
 	b = binary.AppendUvarint(b, uint64(len(w.shares)))
 	for _, place := range w.shares {
 		b = binary.AppendUvarint(b, uint64(place))
+	}
+	b = binary.AppendUvarint(b, uint64(len(w.masked.sets)))
+	for _, s := range w.masked.sets {
+		b = click.AppendFilters(b, s.filters)
+	}
+	b = binary.AppendUvarint(b, uint64(len(w.masked.cells)))
+	return appendChanged(b, len(w.masked.cells), w.changed, func(i int) bool { return w.masked.cells[i].changed })
+}
+
+// appendChanged adds the places, of so many, that changed; none did when the window did not.
+func appendChanged(b []byte, places int, any bool, changed func(i int) bool) []byte {
+	n := 0
+	for i := 0; any && i < places; i++ {
+		if changed(i) {
+			n++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	for i := 0; n > 0; i++ {
+		if changed(i) {
+			b = binary.AppendUvarint(b, uint64(i))
+			n--
+		}
 	}
 	return b
 }

@@ -3,9 +3,14 @@ package window
 import (
 	"bytes"
 	"cmp"
+	"encoding/hex"
+	"fmt"
 	"math/rand"
+	"os"
 	"slices"
 	"testing"
+
+	"github.com/clickagg/clickagg/internal/click"
 )
 
 // state is all a shard knows, in an order that the log alone decides: two shards of
@@ -17,6 +22,11 @@ func state(s *Shard) []byte {
 		for i := range w.ads.entries {
 			e := &w.ads.entries[i]
 			b = append(append(b, w.ads.ad(e)...), 0, byte(e.count), byte(e.count>>8), byte(e.count>>16))
+		}
+	}
+	for _, w := range s.live() {
+		for _, c := range w.masked.cells {
+			b = fmt.Appendf(b, "%d %v %b %d\n", c.place, w.masked.sets[c.set].filters, c.mask, c.count)
 		}
 	}
 	for _, w := range s.windows {
@@ -133,5 +143,30 @@ func TestSnapshotOfManyIDs(t *testing.T) {
 	again, err := Restore(production, b)
 	if err != nil || !bytes.Equal(state(again), state(s)) {
 		t.Errorf("restored otherwise: %v", err)
+	}
+}
+
+// A snapshot of the release before there were filters is read, and written anew.
+func TestRestoreOlder(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/snapshot-3.hex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := hex.DecodeString(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Shard: 1, Shards: 3, Reducers: 2, Size: 1000, Filter: click.FilterAll}
+	s, err := Restore(cfg, old)
+	if err != nil || old[0] != unmaskedVersion {
+		t.Fatalf("version %d: %v", old[0], err)
+	}
+	if st := s.Status(); st.Windows < 2 || st.IDs < 5 || st.Ads < 3 {
+		t.Errorf("%+v", st)
+	}
+	again, err := Restore(cfg, s.AppendSnapshot(nil))
+	if err != nil || !bytes.Equal(state(again), state(s)) {
+		t.Errorf("written anew and restored: %v", err)
 	}
 }

@@ -48,7 +48,7 @@ func (s *Shard) Status() Status {
 			st.Unsaid++
 		}
 		st.Ads += len(w.ads.entries)
-		st.Bytes += w.ads.bytes()
+		st.Bytes += w.ads.bytes() + w.masked.bytes()
 	}
 	return st
 }

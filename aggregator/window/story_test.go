@@ -48,6 +48,25 @@ func share(shares []click.Share, size int64, r *click.Routed) []click.Share {
 	return append(shares, click.Share{Ad: string(r.Ad), From: from, Until: from + 2*size})
 }
 
+// filterSets follow each other in the windows of a story. A filter comes, goes and has other bits.
+var filterSets = [][]string{nil, {"KR"}, {"-", "KR", "mobile"}, {"00", "mobile"}, {"KR"}, {"KR", "mobile"}}
+
+// filter holds a click against the filters of its window, now and then against those
+// of another, and lets it pass some.
+func filter(rng *rand.Rand, r *click.Routed, size int64) {
+	n := int(r.Time / size / 2)
+	if rng.Intn(20) == 0 {
+		n++
+	}
+	set := filterSets[n%len(filterSets)]
+	if set == nil || rng.Intn(3) == 0 {
+		return
+	}
+	if r.Mask = rng.Uint64() & (1<<len(set) - 1); r.Mask != 0 {
+		r.Filters = set
+	}
+}
+
 // story is a random log of encoded sections, with repeats, overlaps, idle
 // sources, ids met again near and far, clicks in any order, owners that follow each
 // other and bring other rules, and sources that are retired and come back.
@@ -64,6 +83,7 @@ func story(rng *rand.Rand, cfg setting, sections int) [][]byte {
 		sources[i].Closed = click.None
 	}
 	now := 100 * cfg.Size
+	masked := rng.Intn(4) > 0
 	var log [][]byte
 	for range sections {
 		i := rng.Intn(len(sources))
@@ -81,6 +101,9 @@ func story(rng *rand.Rand, cfg setting, sections int) [][]byte {
 				Offset: int64(len(s.log)), Time: max(0, at), ID: id(int64(n)), Check: uint32(rng.Intn(2)),
 				Ad: fmt.Appendf(nil, "%c%d", 'a'+n%3, n%5),
 			})
+			if masked {
+				filter(rng, &s.log[len(s.log)-1], cfg.Size)
+			}
 			if rng.Intn(4) == 0 {
 				s.log = append(s.log, click.Routed{Offset: int64(len(s.log))})
 			}

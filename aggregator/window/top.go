@@ -3,55 +3,53 @@ package window
 import (
 	"bytes"
 	"slices"
-
-	"github.com/clickagg/clickagg/internal/click"
 )
 
 // top returns the places of a window's best ads, but for those that are spread, best
 // first: greater count first, then the ad by bytes. It goes over all of them with a bounded heap
 // whose root is the worst of the best so far.
-func (c *counts) top(best []uint32, limit int) []uint32 {
+func (v *view) top(best []uint32, limit int) []uint32 {
 	best = best[:0]
 	if limit == 0 {
 		return best
 	}
-	for i := range c.entries {
+	for i := range v.ads() {
+		place := v.at(i)
 		switch {
-		case c.entries[i].share:
+		case v.entries[place].share:
 		case len(best) < limit:
-			best = append(best, uint32(i))
+			best = append(best, place)
 			if len(best) == limit {
 				for at := limit/2 - 1; at >= 0; at-- {
-					c.sink(best, at)
+					v.sink(best, at)
 				}
 			}
-		case c.entries[i].count >= c.entries[best[0]].count && c.rank(uint32(i), best[0]) < 0:
-			best[0] = uint32(i)
-			c.sink(best, 0)
+		case v.count(place) >= v.count(best[0]) && v.rank(place, best[0]) < 0:
+			best[0] = place
+			v.sink(best, 0)
 		}
 	}
-	slices.SortFunc(best, c.rank)
+	slices.SortFunc(best, v.rank)
 	return best
 }
 
 // rank is negative when the ad at place a stands before the one at place b.
-func (c *counts) rank(a, b uint32) int {
-	x, y := &c.entries[a], &c.entries[b]
-	if x.count != y.count {
-		if x.count > y.count {
+func (v *view) rank(a, b uint32) int {
+	if x, y := v.count(a), v.count(b); x != y {
+		if x > y {
 			return -1
 		}
 		return 1
 	}
-	return bytes.Compare(c.ad(x), c.ad(y))
+	return bytes.Compare(v.ad(&v.entries[a]), v.ad(&v.entries[b]))
 }
 
 // sink lets the ad at a place of the heap down until none below it is worse.
-func (c *counts) sink(heap []uint32, at int) {
+func (v *view) sink(heap []uint32, at int) {
 	for {
 		worst := at
 		for child := 2*at + 1; child <= 2*at+2 && child < len(heap); child++ {
-			if c.rank(heap[child], heap[worst]) > 0 {
+			if v.rank(heap[child], heap[worst]) > 0 {
 				worst = child
 			}
 		}
@@ -71,17 +69,18 @@ type keyed struct {
 
 // news returns the places of the ads to be said, all or the changed ones but for
 // those that are spread, in the order of their bytes.
-func (c *counts) news(order []keyed, all bool) []keyed {
+func (v *view) news(order []keyed, all bool) []keyed {
 	order = order[:0]
 	shared := -1 // bytes that all begin with; they decide nothing
 	var first []byte
-	for i := range c.entries {
-		e := &c.entries[i]
-		if e.share || !all && !e.changed {
+	for i := range v.ads() {
+		place := v.at(i)
+		e := &v.entries[place]
+		if e.share || !all && !v.changed(place) {
 			continue
 		}
-		order = append(order, keyed{place: uint32(i)})
-		ad := c.ad(e)
+		order = append(order, keyed{place: place})
+		ad := v.ad(e)
 		if shared < 0 {
 			first, shared = ad, len(ad)
 		}
@@ -91,7 +90,7 @@ func (c *counts) news(order []keyed, all bool) []keyed {
 		}
 	}
 	for i := range order {
-		order[i].key = key(c.ad(&c.entries[order[i].place])[shared:])
+		order[i].key = key(v.ad(&v.entries[order[i].place])[shared:])
 	}
 	slices.SortFunc(order, func(a, b keyed) int {
 		switch {
@@ -100,7 +99,7 @@ func (c *counts) news(order []keyed, all bool) []keyed {
 		case a.key > b.key:
 			return 1
 		}
-		return bytes.Compare(c.ad(&c.entries[a.place]), c.ad(&c.entries[b.place]))
+		return bytes.Compare(v.ad(&v.entries[a.place]), v.ad(&v.entries[b.place]))
 	})
 	return order
 }
@@ -112,10 +111,4 @@ func key(text []byte) uint64 {
 		k |= uint64(text[i]) << (56 - 8*i)
 	}
 	return k
-}
-
-// row is what is said of the ad at a place.
-func (c *counts) row(place uint32) click.Row {
-	e := &c.entries[place]
-	return click.Row{Ad: c.ad(e), Count: e.count}
 }

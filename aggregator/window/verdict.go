@@ -55,6 +55,7 @@ type pending struct {
 	click.Routed
 	number uint32  // of its window
 	window *window // when it is at hand; only touch may use it
+	set    *set    // its filters; nil when it passed none
 	hash   uint64  // of its identity
 	adHash uint64
 }
@@ -73,6 +74,10 @@ func (s *Shard) judge(src *click.Progress, sec *click.Section) (total int, err e
 				return total, fmt.Errorf("section of %v: %w: click at offset %d", sec.Source, click.ErrWire, r.Offset)
 			}
 			if r.Offset >= src.High {
+				s.block[n].set = nil
+				if r.Mask != 0 {
+					s.block[n].set = s.set(r.Filters)
+				}
 				n++
 			}
 		}
@@ -183,11 +188,16 @@ func (s *Shard) verdict(p *pending) Verdict {
 	}
 	w := s.window(p.number)
 	ads := len(w.ads.entries)
-	if !w.ads.add(p.adHash, p.Ad, s.rules.MaxAds) {
+	place := w.ads.add(p.adHash, p.Ad, s.rules.MaxAds)
+	if place < 0 {
 		return Crowded
 	}
-	if len(s.shares) > 0 && len(w.ads.entries) > ads && s.spread(p) {
+	if len(s.shares) > 0 && place == ads && s.spread(p) {
 		w.share(uint32(ads)) // it is for all clicks of the ad in this window or for none
+	}
+	cell := -1
+	if p.set != nil {
+		cell = w.masked.add(p.adHash, uint32(place), w.masked.number(p.set), p.Mask)
 	}
 	w.clicks++
 	w.changed = true
@@ -201,7 +211,7 @@ func (s *Shard) verdict(p *pending) Verdict {
 	c := slot{hi: p.ID.Hi, lo: p.ID.Lo, check: p.Check, window: p.number}
 	s.ids.insert(p.hash, c)
 	if s.taking != nil {
-		s.taking.counted(p, w, c)
+		s.taking.counted(p.hash, c, w, place, cell)
 	}
 	return Counted
 }

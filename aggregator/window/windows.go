@@ -18,6 +18,7 @@ type window struct {
 	revised  int64 // position of the last such record
 	clicks   int64 // counted, which is also how many ids are remembered of it
 	ads      counts
+	masked   masked   // the same clicks once more, as far as they passed filters
 	shares   []uint32 // places of the ads that are spread, in the order of their bytes
 }
 
@@ -80,7 +81,7 @@ func (s *Shard) letGo(gone, forgotten int64) {
 			if int64(w.number) >= gone {
 				break
 			}
-			w.ads, w.shares = counts{}, nil
+			w.ads, w.masked, w.shares = counts{}, masked{}, nil
 		}
 		s.gone = gone
 		clear(s.recent[:])
