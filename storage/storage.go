@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/clickagg/clickagg/internal/click"
 )
@@ -65,6 +66,10 @@ type Store interface {
 	// during the scan is not seen. A cluster's are not: a scan may see one row
 	// of a batch and not the other.
 	Scan(ctx context.Context, filter string, from, to int64, f func(*Cell) error) error
+	// Ads returns the first limit ads, in the order of bytes, that begin with a prefix and
+	// have a positive count in a window that starts in [from, to). What it costs grows with
+	// the windows and the limit, not with the ads.
+	Ads(ctx context.Context, filter, prefix string, from, to int64, limit int) ([]string, error)
 	// Lineage returns what the counts of the window that starts there are made of, and
 	// false when that is not stored: the window is not final, it has no click, or what is
 	// stored of it has ended.
@@ -83,4 +88,12 @@ type Store interface {
 	ID() string
 	// Close frees the store. Its use afterwards is an error.
 	Close() error
+}
+
+// FirstAds puts ads in the order of bytes, each once, and keeps the first limit of
+// them. It is for those who implement [Store].
+func FirstAds(ads []string, limit int) []string {
+	slices.Sort(ads)
+	ads = slices.Compact(ads)
+	return ads[:min(limit, len(ads))]
 }

@@ -80,6 +80,10 @@ func (r *Reader) Count(ctx context.Context, filter string, ad []byte, from, to i
 	if err != nil {
 		return Count{}, err
 	}
+	return r.count(ctx, filter, ad, f)
+}
+
+func (r *Reader) count(ctx context.Context, filter string, ad []byte, f Frame) (Count, error) {
 	cells, err := r.store.Count(ctx, filter, ad, f.From, f.To)
 	if err != nil {
 		return Count{}, fmt.Errorf("read counts: %w", err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -102,4 +103,17 @@ func (f *fake) Span(context.Context, string) (first, last int64, ok bool, err er
 		return 0, 0, false, f.err
 	}
 	return windows[0], windows[len(windows)-1], true, nil
+}
+
+func (f *fake) Ads(_ context.Context, _, prefix string, from, to int64, limit int) ([]string, error) {
+	f.asked = append(f.asked, "ads")
+	var ads []string
+	for _, w := range within(f.cells, from, to) {
+		for _, c := range f.cells[w] {
+			if strings.HasPrefix(string(c.Ad), prefix) {
+				ads = append(ads, string(c.Ad))
+			}
+		}
+	}
+	return storage.FirstAds(ads, limit), f.err
 }

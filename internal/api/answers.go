@@ -31,6 +31,37 @@ type Count struct {
 	AdID  string `json:"ad_id"`
 	Count int64  `json:"count"`
 	Frame
+	Granularity string  `json:"granularity,omitempty"` // 1m, 1h or 1d, when asked for
+	Series      *[]Step `json:"series,omitempty"`      // in the order of time; nil when not asked for
+}
+
+// Step is the part of a count that falls into one step of time: a minute, an hour
+// or a day, the first and the last cut to the range. One without a click is left out.
+type Step struct {
+	StartTime time.Time `json:"start_time"`
+	ToTime    time.Time `json:"to_time"` // exclusive
+	Count     int64     `json:"count"`
+	Status    string    `json:"status"`
+	Revision  int64     `json:"revision"`
+}
+
+// Counts answers how many clicks each of some ads got, in the order asked for.
+type Counts struct {
+	Ads []AdTotal `json:"ads"`
+	Frame
+}
+
+// AdTotal is one ad of those asked for.
+type AdTotal struct {
+	AdID     string `json:"ad_id"`
+	Count    int64  `json:"count"`
+	Status   string `json:"status"`
+	Revision int64  `json:"revision"`
+}
+
+// Ads lists ads that begin as was asked, of those with clicks of late, in the order of bytes.
+type Ads struct {
+	AdIDs []string `json:"ad_ids"`
 }
 
 // Top answers which ads got the most clicks: greater count first, then by the
@@ -70,42 +101,106 @@ func Time(ms int64) *time.Time {
 	return new(time.UnixMilli(ms).UTC())
 }
 
+// asked is what most questions have in common: a range, Unix ms, and a filter.
+type asked struct {
+	from, to int64
+	filter   string
+}
+
+func (s *Server) asked(c *call) (a asked, err error) {
+	if a.filter, err = s.filter(c); err != nil {
+		return asked{}, err
+	}
+	a.from, a.to, err = c.params.span(s.now(), s.answers.Window())
+	return a, err
+}
+
 func (s *Server) count(w http.ResponseWriter, c *call) error {
-	filter, err := s.filter(c)
+	ad, err := c.ad()
 	if err != nil {
 		return err
 	}
-	from, to, err := c.params.span(s.now(), s.answers.Window())
+	q, err := s.asked(c)
 	if err != nil {
 		return err
 	}
-	a, err := s.answers.Count(c.Context(), filter, []byte(c.ad), from, to)
+	granularity, step, err := c.params.granularity(s.answers.Window())
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, Count{AdID: c.ad, Count: a.Clicks, Frame: frameOf(a.Frame, filter, a.Revision)})
+	if step == 0 {
+		a, err := s.answers.Count(c.Context(), q.filter, []byte(ad), q.from, q.to)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, http.StatusOK, Count{AdID: ad, Count: a.Clicks, Frame: frameOf(a.Frame, q.filter, a.Revision)})
+	}
+	a, parts, err := s.answers.Series(c.Context(), q.filter, []byte(ad), q.from, q.to, step)
+	if err != nil {
+		return err
+	}
+	steps := make([]Step, len(parts))
+	for i, p := range parts {
+		steps[i] = Step{StartTime: *Time(p.From), ToTime: *Time(p.To), Count: p.Clicks, Status: statusOf(p.Frame), Revision: p.Revision}
+	}
+	return writeJSON(w, http.StatusOK, Count{
+		AdID: ad, Count: a.Clicks, Frame: frameOf(a.Frame, q.filter, a.Revision), Granularity: granularity, Series: &steps,
+	})
+}
+
+func (s *Server) counts(w http.ResponseWriter, c *call) error {
+	ads, err := c.params.ads()
+	if err != nil {
+		return err
+	}
+	q, err := s.asked(c)
+	if err != nil {
+		return err
+	}
+	frame, counts, err := s.answers.Counts(c.Context(), q.filter, ads, q.from, q.to)
+	if err != nil {
+		return err
+	}
+	all := Counts{Ads: make([]AdTotal, len(ads)), Frame: frameOf(frame, q.filter, 0)}
+	for i, n := range counts {
+		all.Ads[i] = AdTotal{AdID: ads[i], Count: n.Clicks, Status: all.Status, Revision: n.Revision}
+		all.Revision = max(all.Revision, n.Revision)
+	}
+	return writeJSON(w, http.StatusOK, all)
+}
+
+func (s *Server) ads(w http.ResponseWriter, c *call) error {
+	limit, err := c.params.number("limit", adsDefault, adsMax)
+	if err != nil {
+		return err
+	}
+	prefix, _ := c.params.one("prefix")
+	if err := checkBegin("prefix", prefix); err != nil {
+		return err
+	}
+	ads, err := s.answers.Ads(c.Context(), prefix, limit)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, Ads{AdIDs: append([]string{}, ads...)})
 }
 
 func (s *Server) top(w http.ResponseWriter, c *call) error {
-	filter, err := s.filter(c)
-	if err != nil {
-		return err
-	}
 	n, err := c.params.n()
 	if err != nil {
 		return err
 	}
-	from, to, err := c.params.span(s.now(), s.answers.Window())
+	q, err := s.asked(c)
 	if err != nil {
 		return err
 	}
-	a, err := s.answers.Top(c.Context(), filter, n, from, to)
+	a, err := s.answers.Top(c.Context(), q.filter, n, q.from, q.to)
 	if err != nil {
 		return err
 	}
 	t := Top{
 		AdIDs: make([]string, len(a.Rows)), Ads: make([]AdCount, len(a.Rows)),
-		Exact: a.Exact, Frame: frameOf(a.Frame, filter, a.Revision),
+		Exact: a.Exact, Frame: frameOf(a.Frame, q.filter, a.Revision),
 	}
 	for i, row := range a.Rows {
 		t.AdIDs[i] = string(row.Ad)

@@ -86,8 +86,8 @@ func (s *Server) exportSpan(c *call, filter string) (from, to int64, err error) 
 	if !ok { // the newest window stands for the nothing there is
 		first, end = now.UnixMilli()-window, now.UnixMilli()
 	}
-	fromText, fromGiven := c.params["from"]
-	toText, toGiven := c.params["to"]
+	fromText, fromGiven := c.params.one("from")
+	toText, toGiven := c.params.one("to")
 	if fromGiven {
 		if first, err = parseTime("from", fromText, now); err != nil {
 			return 0, 0, err
@@ -143,7 +143,7 @@ var (
 
 // format chooses by the parameter, else by what the client says it accepts.
 func (p params) format(accept []string) (*format, error) {
-	if f, ok := p["format"]; ok {
+	if f, ok := p.one("format"); ok {
 		switch f {
 		case "csv":
 			return asCSV, nil

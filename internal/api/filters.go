@@ -45,7 +45,7 @@ func (s *Server) serveFilters(w http.ResponseWriter, c *call) error {
 // only be answered with a zero that hides a mistake. One that holds no more still has
 // counts.
 func (s *Server) filter(c *call) (string, error) {
-	asked, given := c.params["filter_identifier"]
+	asked, given := c.params.one("filter_identifier")
 	if !given || asked == click.FilterAll {
 		return click.FilterAll, nil
 	}

@@ -19,10 +19,10 @@ import (
 // call is one request on its way through the server.
 type call struct {
 	*http.Request
-	id     string // tells this request from all others, in the answer and in the log
-	route  *route
-	ad     string
-	params params
+	id      string // tells this request from all others, in the answer and in the log
+	route   *route
+	segment string // of the path, still encoded, where the route has one in braces
+	params  params
 }
 
 // response remembers whether the answer has begun: from then on it cannot be

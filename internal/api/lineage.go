@@ -37,7 +37,7 @@ type Origin struct {
 }
 
 func (s *Server) lineage(w http.ResponseWriter, c *call) error {
-	text, ok := c.params["start_time"]
+	text, ok := c.params.one("start_time")
 	if !ok {
 		return badTime.about("start_time", "say which window, by a moment in it, as in start_time=2019-11-24T00:00:00Z")
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +73,16 @@ func (f *fake) Scan(_ context.Context, _ string, from, to int64, each func(*stor
 		}
 	}
 	return f.err
+}
+
+func (f *fake) Ads(_ context.Context, _, prefix string, from, to int64, limit int) ([]string, error) {
+	var ads []string
+	for _, c := range f.cells {
+		if strings.HasPrefix(string(c.Ad), prefix) && from <= c.Start && c.Start < to {
+			ads = append(ads, string(c.Ad))
+		}
+	}
+	return storage.FirstAds(ads, limit), f.err
 }
 
 func (f *fake) Span(context.Context, string) (first, last int64, ok bool, err error) {

@@ -15,43 +15,55 @@ const (
 	futureMax  = 24 * time.Hour // an end further ahead is a mistake, most likely in the unit
 	topDefault = 10
 	topMax     = 1000
+	adsDefault = 20
+	adsMax     = 100 // ads of one question or search
 )
 
-// params are the query parameters of one request, each given once and known.
-type params map[string]string
+// params are the query parameters of one request, all known; those that cannot be
+// repeated are given once.
+type params url.Values
+
+// repeatable are the parameters that may be given more than once.
+var repeatable = []string{"ad_id"}
+
+// one returns the value of a parameter, and false when it is not given.
+func (p params) one(name string) (string, bool) {
+	if values := p[name]; len(values) > 0 {
+		return values[0], true
+	}
+	return "", false
+}
 
 func parseParams(raw string, known []string) (params, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, badQuery.about("", "the query cannot be read: %s", quote(err.Error()))
 	}
-	p := make(params, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !slices.Contains(known, name) {
 			return nil, unknownParam.about(cut(name), "there is no parameter %s here%s", quote(name), meant(name, known))
 		}
-		if len(values[name]) > 1 {
-			return nil, repeated.about(name, "%s is given %d times; give it once", name, len(values[name]))
+		if n := len(values[name]); n > 1 && !slices.Contains(repeatable, name) {
+			return nil, repeated.about(name, "%s is given %d times; give it once", name, n)
 		}
-		p[name] = values[name][0]
 	}
-	return p, nil
+	return params(values), nil
 }
 
 // span reads the range of a question, Unix ms: start_time and to_time, or last.
 // Without start_time it is the minute (or the window, if that is longer) before to_time.
 func (p params) span(now time.Time, window time.Duration) (from, to int64, err error) {
-	if last, ok := p["last"]; ok {
+	if last, ok := p.one("last"); ok {
 		return p.lastSpan(last, now, window)
 	}
 	to = now.UnixMilli()
-	if s, ok := p["to_time"]; ok {
+	if s, ok := p.one("to_time"); ok {
 		if to, err = parseTime("to_time", s, now); err != nil {
 			return 0, 0, err
 		}
 	}
 	from = to - max(time.Minute, window).Milliseconds()
-	if s, ok := p["start_time"]; ok {
+	if s, ok := p.one("start_time"); ok {
 		if from, err = parseTime("start_time", s, now); err != nil {
 			return 0, 0, err
 		}
@@ -67,7 +79,7 @@ func (p params) span(now time.Time, window time.Duration) (from, to int64, err e
 
 func (p params) lastSpan(last string, now time.Time, window time.Duration) (from, to int64, err error) {
 	for _, other := range []string{"start_time", "to_time"} {
-		if _, ok := p[other]; ok {
+		if _, ok := p.one(other); ok {
 			return 0, 0, badRange.about("last", "last and %s say the same thing twice; give one of them", other)
 		}
 	}
@@ -96,15 +108,58 @@ func checkEnds(fromName string, from int64, toName string, to int64, now time.Ti
 
 // n reads how many ads a ranking shall have.
 func (p params) n() (int, error) {
-	s, ok := p["n"]
+	return p.number("n", topDefault, topMax)
+}
+
+// number reads a number from 1 to a greatest one.
+func (p params) number(name string, otherwise, greatest int) (int, error) {
+	s, ok := p.one(name)
 	if !ok {
-		return topDefault, nil
+		return otherwise, nil
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > topMax {
-		return 0, badNumber.about("n", "n is %s; it must be a number from 1 to %d", quote(s), topMax)
+	if err != nil || n < 1 || n > greatest {
+		return 0, badNumber.about(name, "%s is %s; it must be a number from 1 to %d", name, quote(s), greatest)
 	}
 	return n, nil
+}
+
+// ads reads of which ads something is asked, each once.
+func (p params) ads() ([]string, error) {
+	ads := p["ad_id"]
+	if len(ads) == 0 || len(ads) > adsMax {
+		return nil, badNumber.about("ad_id", "%d ads are asked for; it must be from 1 to %d, as in ad_id=a&ad_id=b", len(ads), adsMax)
+	}
+	seen := make(map[string]bool, len(ads))
+	for _, ad := range ads {
+		if err := checkAd(ad); err != nil {
+			return nil, err
+		}
+		if seen[ad] {
+			return nil, repeated.about("ad_id", "the ad %s is asked for twice; give each once", quote(ad))
+		}
+		seen[ad] = true
+	}
+	return ads, nil
+}
+
+// granularities are the steps of time that a count can be split into.
+var granularities = map[string]time.Duration{"1m": time.Minute, "1h": time.Hour, "1d": 24 * time.Hour}
+
+// granularity reads into which steps a count is to be split, and 0 when into none.
+func (p params) granularity(window time.Duration) (string, time.Duration, error) {
+	g, ok := p.one("granularity")
+	if !ok {
+		return "", 0, nil
+	}
+	step, ok := granularities[g]
+	if !ok {
+		return "", 0, badGranularity.about("granularity", "granularity is %s; there are 1m, 1h and 1d", quote(g))
+	}
+	if step%window != 0 {
+		return "", 0, badGranularity.about("granularity", "clicks are counted by windows of %v, which cannot be put together to %s; ask for more", window, g)
+	}
+	return g, step, nil
 }
 
 // Years an absolute time can lie in; outside of them the unit is wrong.

@@ -40,6 +40,30 @@ func TestParseTime(t *testing.T) {
 	}
 }
 
+// A granularity is of whole windows.
+func TestGranularity(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		text   string
+		window time.Duration
+		want   time.Duration // 0 when it is refused
+	}{
+		{"1m", time.Minute, time.Minute},
+		{"1m", 20 * time.Second, time.Minute},
+		{"1m", 7200 * time.Millisecond, 0},
+		{"1m", 5 * time.Minute, 0},
+		{"1h", 5 * time.Minute, time.Hour},
+		{"1d", time.Hour, 24 * time.Hour},
+		{"2h", time.Minute, 0},
+		{"", time.Minute, 0},
+	} {
+		g, step, err := params{"granularity": {test.text}}.granularity(test.window)
+		if step != test.want || (err == nil) != (test.want > 0) || err == nil && g != test.text {
+			t.Errorf("%q of windows of %v: %v, %v, want %v", test.text, test.window, step, err, test.want)
+		}
+	}
+}
+
 // Whatever the query, it is refused with a problem of the client's, or makes a
 // range within the limits.
 func FuzzParams(f *testing.F) {

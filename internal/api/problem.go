@@ -39,25 +39,26 @@ type kind struct {
 }
 
 var (
-	notFound     = kind{"not_found", http.StatusNotFound, "No such path", 0}
-	noLineage    = kind{"no_lineage", http.StatusNotFound, "Nothing stored of this window", 0}
-	badMethod    = kind{"method_not_allowed", http.StatusMethodNotAllowed, "Method not allowed", 0}
-	foreignHost  = kind{"foreign_host", http.StatusMisdirectedRequest, "Host is not this machine", 0}
-	bodyRefused  = kind{"body_refused", http.StatusRequestEntityTooLarge, "Body refused", 0}
-	badQuery     = kind{"bad_query", http.StatusBadRequest, "Query cannot be read", 0}
-	unknownParam = kind{"unknown_parameter", http.StatusBadRequest, "Unknown parameter", 0}
-	repeated     = kind{"repeated_parameter", http.StatusBadRequest, "Repeated parameter", 0}
-	badAd        = kind{"bad_ad_id", http.StatusBadRequest, "Not an ad id", 0}
-	badTime      = kind{"bad_time", http.StatusBadRequest, "Time cannot be read", 0}
-	badRange     = kind{"bad_range", http.StatusBadRequest, "Range of time cannot be answered", 0}
-	badNumber    = kind{"bad_number", http.StatusBadRequest, "Number cannot be used", 0}
-	badFormat    = kind{"bad_format", http.StatusBadRequest, "Unknown format", 0}
-	badFilter    = kind{"unknown_filter", http.StatusBadRequest, "Unknown filter", 0}
-	tooMany      = kind{"too_many_questions", http.StatusServiceUnavailable, "Too many questions at once", 1}
-	storeAway    = kind{"store_unavailable", http.StatusServiceUnavailable, "Store unavailable", 5}
-	tooSlow      = kind{"too_slow", http.StatusServiceUnavailable, "Question took too long", 5}
-	interrupted  = kind{"interrupted", http.StatusServiceUnavailable, "Question interrupted", 5}
-	internal     = kind{"internal", http.StatusInternalServerError, "Internal error", 0}
+	notFound       = kind{"not_found", http.StatusNotFound, "No such path", 0}
+	noLineage      = kind{"no_lineage", http.StatusNotFound, "Nothing stored of this window", 0}
+	badMethod      = kind{"method_not_allowed", http.StatusMethodNotAllowed, "Method not allowed", 0}
+	foreignHost    = kind{"foreign_host", http.StatusMisdirectedRequest, "Host is not this machine", 0}
+	bodyRefused    = kind{"body_refused", http.StatusRequestEntityTooLarge, "Body refused", 0}
+	badQuery       = kind{"bad_query", http.StatusBadRequest, "Query cannot be read", 0}
+	unknownParam   = kind{"unknown_parameter", http.StatusBadRequest, "Unknown parameter", 0}
+	repeated       = kind{"repeated_parameter", http.StatusBadRequest, "Repeated parameter", 0}
+	badAd          = kind{"bad_ad_id", http.StatusBadRequest, "Not an ad id", 0}
+	badTime        = kind{"bad_time", http.StatusBadRequest, "Time cannot be read", 0}
+	badRange       = kind{"bad_range", http.StatusBadRequest, "Range of time cannot be answered", 0}
+	badNumber      = kind{"bad_number", http.StatusBadRequest, "Number cannot be used", 0}
+	badGranularity = kind{"bad_granularity", http.StatusBadRequest, "Granularity cannot be used", 0}
+	badFormat      = kind{"bad_format", http.StatusBadRequest, "Unknown format", 0}
+	badFilter      = kind{"unknown_filter", http.StatusBadRequest, "Unknown filter", 0}
+	tooMany        = kind{"too_many_questions", http.StatusServiceUnavailable, "Too many questions at once", 1}
+	storeAway      = kind{"store_unavailable", http.StatusServiceUnavailable, "Store unavailable", 5}
+	tooSlow        = kind{"too_slow", http.StatusServiceUnavailable, "Question took too long", 5}
+	interrupted    = kind{"interrupted", http.StatusServiceUnavailable, "Question interrupted", 5}
+	internal       = kind{"internal", http.StatusInternalServerError, "Internal error", 0}
 )
 
 // about makes a problem of this kind. Text from outside goes in through quote.

@@ -13,67 +13,91 @@ import (
 	"github.com/clickagg/clickagg/storage"
 )
 
+const (
+	count   = "/v1/ads/a/aggregated_count"
+	counts  = "/v1/ads/counts"
+	top     = "/v1/ads/top_clicked_ads"
+	export  = "/v1/export/counts"
+	lineage = "/v1/lineage"
+)
+
+var long = strings.Repeat("x", 129)
+
+// refusals are what cannot be asked, and why not.
+var refusals = []struct {
+	path, kind, parameter, says string
+	status                      int
+}{
+	{"/", "not_found", "", "/v1/ads/{ad_id}/aggregated_count", 404},
+	{"/v1/ads/a/b/aggregated_count", "not_found", "", "%2F", 404},
+	{"/v1/ads/a/aggregated_count/", "not_found", "", "", 404},
+	{"/v1//status", "not_found", "", "", 404},
+	{"/%1b[31m", "not_found", "", "", 404},
+	{"/v1/ads//aggregated_count", "bad_ad_id", "ad_id", "empty", 400},
+	{"/v1/ads/" + long + "/aggregated_count", "bad_ad_id", "ad_id", "129 bytes", 400},
+	{"/v1/ads/%00/aggregated_count", "bad_ad_id", "ad_id", `\x00`, 400},
+	{"/v1/ads/a%0ab/aggregated_count", "bad_ad_id", "ad_id", `a\nb`, 400},
+	{"/v1/ads/%ff/aggregated_count", "bad_ad_id", "ad_id", "UTF-8", 400},
+	{"/v1/ads/../aggregated_count", "bad_ad_id", "ad_id", "%2E", 400},
+	{count + "?x=%zz", "bad_query", "", "%zz", 400},
+	{count + "?a;b", "bad_query", "", "semicolon", 400},
+	{count + "?start_tme=now", "unknown_parameter", "start_tme", "did you mean start_time?", 400},
+	{count + "?end_time=now", "unknown_parameter", "end_time", "did you mean to_time?", 400},
+	{count + "?n=1", "unknown_parameter", "n", "there are start_time, to_time, last, filter_identifier, granularity", 400},
+	{count + "?granularity=5m", "bad_granularity", "granularity", "1m, 1h and 1d", 400},
+	{counts, "bad_number", "ad_id", "from 1 to 100", 400},
+	{counts + "?ad_id=a" + strings.Repeat("&ad_id=b", 100), "bad_number", "ad_id", "101 ads", 400},
+	{counts + "?ad_id=a&ad_id=b&ad_id=a", "repeated_parameter", "ad_id", `the ad "a" is asked for twice`, 400},
+	{counts + "?ad_id=a&ad_id=", "bad_ad_id", "ad_id", "empty", 400},
+	{counts + "?ad_id=a&granularity=1m", "unknown_parameter", "granularity", "there are ad_id", 400},
+	{"/v1/ads?limit=0", "bad_number", "limit", "1 to 100", 400},
+	{"/v1/ads?limit=101", "bad_number", "limit", "1 to 100", 400},
+	{"/v1/ads?prefix=" + long, "bad_ad_id", "prefix", "129 bytes", 400},
+	{"/v1/ads?prefix=%0a", "bad_ad_id", "prefix", `\n`, 400},
+	{"/v1/minutes/", "bad_time", "minute", "", 400},
+	{"/v1/minutes/noon", "bad_time", "minute", `"noon"`, 400},
+	{"/v1/minutes/now?last=1m", "unknown_parameter", "last", "it takes none", 400},
+	{count + "?Last=5m", "unknown_parameter", "Last", "did you mean last?", 400},
+	{top + "?limit=5", "unknown_parameter", "limit", "did you mean n?", 400},
+	{export + "?start_time=now", "unknown_parameter", "start_time", "did you mean from?", 400},
+	{"/v1/status?x=1", "unknown_parameter", "x", "it takes none", 400},
+	{count + "?last=5m&last=5m", "repeated_parameter", "last", "2 times", 400},
+	{count + "?start_time=yesterday", "bad_time", "start_time", `"yesterday"`, 400},
+	{count + "?start_time=", "bad_time", "start_time", "", 400},
+	{count + "?to_time=2019-11-24T12:00:00+01:00", "bad_time", "to_time", "%2B", 400},
+	{count + "?to_time=1574596800000000", "bad_time", "to_time", "2000 to 2099", 400},
+	{count + "?to_time=99", "bad_time", "to_time", "2000 to 2099", 400},
+	{count + "?last=5", "bad_time", "last", "5m", 400},
+	{count + "?last=-5m", "bad_time", "last", "", 400},
+	{count + "?last=30s", "bad_range", "last", "1m0s", 400},
+	{count + "?last=32d", "bad_range", "last", "31 days", 400},
+	{count + "?last=5m&to_time=now", "bad_range", "last", "to_time", 400},
+	{count + "?start_time=now", "bad_range", "start_time", "not before", 400},
+	{count + "?start_time=-32d", "bad_range", "start_time", "31 days", 400},
+	{count + "?to_time=2019-11-26T00:00:00Z", "bad_range", "to_time", "far future", 400},
+	{count + "?start_time=-20s", "bad_range", "", "longer range", 400},
+	{count + "?filter_identifier=001", "unknown_filter", "filter_identifier", `only "000"`, 400},
+	{top + "?filter_identifier=", "unknown_filter", "filter_identifier", `only "000"`, 400},
+	{export + "?filter_identifier=1", "unknown_filter", "filter_identifier", `only "000"`, 400},
+	{top + "?n=0", "bad_number", "n", "1 to 1000", 400},
+	{top + "?n=1001", "bad_number", "n", "1 to 1000", 400},
+	{top + "?n=ten", "bad_number", "n", "1 to 1000", 400},
+	{top + "?last=x", "bad_time", "last", "", 400},
+	{lineage, "bad_time", "start_time", "say which window", 400},
+	{lineage + "?start_time=yesterday", "bad_time", "start_time", `"yesterday"`, 400},
+	{lineage + "?minute=now", "unknown_parameter", "minute", "there is only start_time", 400},
+	{lineage + "?start_time=now&start_time=now", "repeated_parameter", "start_time", "2 times", 400},
+	{lineage + "?start_time=2019-11-24T12:00:59Z", "no_lineage", "start_time", "2019-11-24T12:00:00Z", 404},
+	{export + "?format=xml", "bad_format", "format", "csv and json", 400},
+	{export + "?from=x", "bad_time", "from", "", 400},
+	{export + "?to=x", "bad_time", "to", "", 400},
+	{export + "?from=now&to=-1m", "bad_range", "from", "not before", 400},
+}
+
 func TestProblems(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", 129)
-	const count, top, export, lineage = "/v1/ads/a/aggregated_count", "/v1/ads/top_clicked_ads", "/v1/export/counts", "/v1/lineage"
 	at := start(t, someClicks())
-	for _, test := range []struct {
-		path, kind, parameter, says string
-		status                      int
-	}{
-		{"/", "not_found", "", "/v1/ads/{ad_id}/aggregated_count", 404},
-		{"/v1/ads/a/b/aggregated_count", "not_found", "", "%2F", 404},
-		{"/v1/ads/a/aggregated_count/", "not_found", "", "", 404},
-		{"/v1//status", "not_found", "", "", 404},
-		{"/%1b[31m", "not_found", "", "", 404},
-		{"/v1/ads//aggregated_count", "bad_ad_id", "ad_id", "empty", 400},
-		{"/v1/ads/" + long + "/aggregated_count", "bad_ad_id", "ad_id", "129 bytes", 400},
-		{"/v1/ads/%00/aggregated_count", "bad_ad_id", "ad_id", `\x00`, 400},
-		{"/v1/ads/a%0ab/aggregated_count", "bad_ad_id", "ad_id", `a\nb`, 400},
-		{"/v1/ads/%ff/aggregated_count", "bad_ad_id", "ad_id", "UTF-8", 400},
-		{"/v1/ads/../aggregated_count", "bad_ad_id", "ad_id", "%2E", 400},
-		{count + "?x=%zz", "bad_query", "", "%zz", 400},
-		{count + "?a;b", "bad_query", "", "semicolon", 400},
-		{count + "?start_tme=now", "unknown_parameter", "start_tme", "did you mean start_time?", 400},
-		{count + "?end_time=now", "unknown_parameter", "end_time", "did you mean to_time?", 400},
-		{count + "?n=1", "unknown_parameter", "n", "there are start_time, to_time, last, filter_identifier", 400},
-		{count + "?Last=5m", "unknown_parameter", "Last", "did you mean last?", 400},
-		{top + "?limit=5", "unknown_parameter", "limit", "did you mean n?", 400},
-		{export + "?start_time=now", "unknown_parameter", "start_time", "did you mean from?", 400},
-		{"/v1/status?x=1", "unknown_parameter", "x", "it takes none", 400},
-		{count + "?last=5m&last=5m", "repeated_parameter", "last", "2 times", 400},
-		{count + "?start_time=yesterday", "bad_time", "start_time", `"yesterday"`, 400},
-		{count + "?start_time=", "bad_time", "start_time", "", 400},
-		{count + "?to_time=2019-11-24T12:00:00+01:00", "bad_time", "to_time", "%2B", 400},
-		{count + "?to_time=1574596800000000", "bad_time", "to_time", "2000 to 2099", 400},
-		{count + "?to_time=99", "bad_time", "to_time", "2000 to 2099", 400},
-		{count + "?last=5", "bad_time", "last", "5m", 400},
-		{count + "?last=-5m", "bad_time", "last", "", 400},
-		{count + "?last=30s", "bad_range", "last", "1m0s", 400},
-		{count + "?last=32d", "bad_range", "last", "31 days", 400},
-		{count + "?last=5m&to_time=now", "bad_range", "last", "to_time", 400},
-		{count + "?start_time=now", "bad_range", "start_time", "not before", 400},
-		{count + "?start_time=-32d", "bad_range", "start_time", "31 days", 400},
-		{count + "?to_time=2019-11-26T00:00:00Z", "bad_range", "to_time", "far future", 400},
-		{count + "?start_time=-20s", "bad_range", "", "longer range", 400},
-		{count + "?filter_identifier=001", "unknown_filter", "filter_identifier", `only "000"`, 400},
-		{top + "?filter_identifier=", "unknown_filter", "filter_identifier", `only "000"`, 400},
-		{export + "?filter_identifier=1", "unknown_filter", "filter_identifier", `only "000"`, 400},
-		{top + "?n=0", "bad_number", "n", "1 to 1000", 400},
-		{top + "?n=1001", "bad_number", "n", "1 to 1000", 400},
-		{top + "?n=ten", "bad_number", "n", "1 to 1000", 400},
-		{top + "?last=x", "bad_time", "last", "", 400},
-		{lineage, "bad_time", "start_time", "say which window", 400},
-		{lineage + "?start_time=yesterday", "bad_time", "start_time", `"yesterday"`, 400},
-		{lineage + "?minute=now", "unknown_parameter", "minute", "there is only start_time", 400},
-		{lineage + "?start_time=now&start_time=now", "repeated_parameter", "start_time", "2 times", 400},
-		{lineage + "?start_time=2019-11-24T12:00:59Z", "no_lineage", "start_time", "2019-11-24T12:00:00Z", 404},
-		{export + "?format=xml", "bad_format", "format", "csv and json", 400},
-		{export + "?from=x", "bad_time", "from", "", 400},
-		{export + "?to=x", "bad_time", "to", "", 400},
-		{export + "?from=now&to=-1m", "bad_range", "from", "not before", 400},
-	} {
+	for _, test := range refusals {
 		t.Run(test.path, func(t *testing.T) {
 			t.Parallel()
 			r := get(t, at+test.path)
@@ -273,11 +297,11 @@ func TestSpan(t *testing.T) {
 	}{
 		{params{}, time.Minute, 30 * time.Second, 90 * time.Second},
 		{params{}, 5 * time.Minute, -210 * time.Second, 90 * time.Second},
-		{params{"last": "1m"}, time.Minute, 30 * time.Second, 90 * time.Second},
-		{params{"last": "31d"}, time.Minute, 90*time.Second - 31*24*time.Hour, 90 * time.Second},
-		{params{"to_time": "2019-11-24T12:00:00Z"}, time.Minute, -time.Minute, 0},
-		{params{"start_time": "2019-11-24T13:00:00+01:00"}, time.Minute, 0, 90 * time.Second},
-		{params{"start_time": "-1h", "to_time": "now-30m"}, time.Minute, 90*time.Second - time.Hour, 90*time.Second - 30*time.Minute},
+		{params{"last": {"1m"}}, time.Minute, 30 * time.Second, 90 * time.Second},
+		{params{"last": {"31d"}}, time.Minute, 90*time.Second - 31*24*time.Hour, 90 * time.Second},
+		{params{"to_time": {"2019-11-24T12:00:00Z"}}, time.Minute, -time.Minute, 0},
+		{params{"start_time": {"2019-11-24T13:00:00+01:00"}}, time.Minute, 0, 90 * time.Second},
+		{params{"start_time": {"-1h"}, "to_time": {"now-30m"}}, time.Minute, 90*time.Second - time.Hour, 90*time.Second - 30*time.Minute},
 	} {
 		from, to, err := test.p.span(now, test.window)
 		if err != nil || from != noon.Add(test.from).UnixMilli() || to != noon.Add(test.to).UnixMilli() {

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,6 +15,7 @@ const adBytesMax = 128
 // route is one thing that can be asked.
 type route struct {
 	name     string   // in metrics and logs
+	path     string   // a segment in braces stands for any
 	params   []string // the query parameters it takes
 	question bool     // asks the store: takes one of the places for running questions
 	stream   bool     // may take as long as its reader reads
@@ -23,57 +25,85 @@ type route struct {
 // nowhere stands for the route of a request that has none.
 var nowhere = &route{name: "none"}
 
-func (s *Server) makeRoutes() (exact map[string]*route, perAd *route) {
+// routes lists all that can be asked.
+func (s *Server) makeRoutes() []*route {
 	span := []string{"start_time", "to_time", "last", "filter_identifier"}
-	perAd = &route{name: "count", params: span, question: true, serve: s.count}
-	return map[string]*route{
-		"/v1/ads/top_clicked_ads": {name: "top", params: append([]string{"n"}, span...), question: true, serve: s.top},
-		"/v1/export/counts":       {name: "export", params: []string{"from", "to", "format", "filter_identifier"}, question: true, stream: true, serve: s.export},
-		"/v1/filters":             {name: "filters", question: true, serve: s.serveFilters},
-		"/v1/lineage":             {name: "lineage", params: []string{"start_time"}, question: true, serve: s.lineage},
-		"/v1/status":              {name: "status", serve: s.serveStatus},
-		"/livez":                  {name: "livez", serve: s.live},
-		"/readyz":                 {name: "readyz", serve: s.serveReady},
-	}, perAd
+	return []*route{
+		{name: "count", path: "/v1/ads/{ad_id}/aggregated_count", params: append(slices.Clone(span), "granularity"), question: true, serve: s.count},
+		{name: "top", path: "/v1/ads/top_clicked_ads", params: append([]string{"n"}, span...), question: true, serve: s.top},
+		{name: "counts", path: "/v1/ads/counts", params: append([]string{"ad_id"}, span...), question: true, serve: s.counts},
+		{name: "ads", path: "/v1/ads", params: []string{"prefix", "limit"}, question: true, serve: s.ads},
+		{name: "minute", path: "/v1/minutes/{minute}", question: true, serve: s.minute},
+		{name: "export", path: "/v1/export/counts", params: []string{"from", "to", "format", "filter_identifier"}, question: true, stream: true, serve: s.export},
+		{name: "filters", path: "/v1/filters", question: true, serve: s.serveFilters},
+		{name: "lineage", path: "/v1/lineage", params: []string{"start_time"}, question: true, serve: s.lineage},
+		{name: "status", path: "/v1/status", serve: s.serveStatus},
+		{name: "livez", path: "/livez", serve: s.live},
+		{name: "readyz", path: "/readyz", serve: s.serveReady},
+	}
+}
+
+// match tells whether a path, as it was sent, is the route's, and returns what stands
+// in it for the segment in braces.
+func (r *route) match(path string) (segment string, ok bool) {
+	before, rest, open := strings.Cut(r.path, "{")
+	if !open {
+		return "", path == r.path
+	}
+	_, behind, _ := strings.Cut(rest, "}")
+	if segment, ok = strings.CutPrefix(path, before); ok {
+		segment, ok = strings.CutSuffix(segment, behind)
+	}
+	return segment, ok && !strings.Contains(segment, "/")
 }
 
 // find looks the route up by the path as it was sent, so that %2F is part of an
 // ad id and not a separator.
 func (s *Server) find(c *call) error {
 	path := c.URL.EscapedPath()
-	if r := s.routes[path]; r != nil {
-		c.route = r
-		return nil
-	}
-	if rest, ok := strings.CutPrefix(path, "/v1/ads/"); ok {
-		if ad, ok := strings.CutSuffix(rest, "/aggregated_count"); ok && !strings.Contains(ad, "/") {
-			c.route = s.perAd
-			return c.setAd(ad)
+	for _, r := range s.routes {
+		if segment, ok := r.match(path); ok {
+			c.route, c.segment = r, segment
+			return nil
 		}
 	}
-	return notFound.about("", "nothing is at %s; there are /v1/ads/{ad_id}/aggregated_count (a / in the id is written %%2F), "+
-		"/v1/ads/top_clicked_ads, /v1/export/counts, /v1/filters, /v1/lineage, /v1/status, /livez and /readyz", quote(path))
+	paths := make([]string, len(s.routes))
+	for i, r := range s.routes {
+		paths[i] = r.path
+	}
+	return notFound.about("", "nothing is at %s; there are %s (a / in an id is written %%2F)", quote(path), strings.Join(paths, ", "))
 }
 
-// setAd accepts what an ad id can be; anything else could only be answered with
-// a zero that hides a mistake.
-func (c *call) setAd(escaped string) error {
-	ad, err := url.PathUnescape(escaped)
+// ad reads the ad id in the path.
+func (c *call) ad() (string, error) {
+	ad, err := url.PathUnescape(c.segment)
 	if err != nil {
-		return badAd.about("ad_id", "%s is not a percent-encoded id", quote(escaped))
+		return "", badAd.about("ad_id", "%s is not a percent-encoded id", quote(c.segment))
 	}
-	switch {
-	case ad == "":
+	if c.segment == "." || c.segment == ".." {
+		return "", badAd.about("ad_id", "write the id %s with %%2E for each dot", ad)
+	}
+	return ad, checkAd(ad)
+}
+
+// checkAd accepts what an ad id can be; anything else could only be answered with
+// a zero that hides a mistake.
+func checkAd(ad string) error {
+	if ad == "" {
 		return badAd.about("ad_id", "the id is empty")
-	case len(ad) > adBytesMax:
-		return badAd.about("ad_id", "the id has %d bytes; ids have at most %d", len(ad), adBytesMax)
-	case !utf8.ValidString(ad):
-		return badAd.about("ad_id", "%s is not UTF-8", quote(ad))
-	case strings.ContainsFunc(ad, unicode.IsControl):
-		return badAd.about("ad_id", "%s holds a control character, which no id does", quote(ad))
-	case escaped == "." || escaped == "..":
-		return badAd.about("ad_id", "write the id %s with %%2E for each dot", ad)
 	}
-	c.ad = ad
+	return checkBegin("ad_id", ad)
+}
+
+// checkBegin accepts what an ad id can begin with.
+func checkBegin(parameter, begin string) error {
+	switch {
+	case len(begin) > adBytesMax:
+		return badAd.about(parameter, "the id has %d bytes; ids have at most %d", len(begin), adBytesMax)
+	case !utf8.ValidString(begin):
+		return badAd.about(parameter, "%s is not UTF-8", quote(begin))
+	case strings.ContainsFunc(begin, unicode.IsControl):
+		return badAd.about(parameter, "%s holds a control character, which no id does", quote(begin))
+	}
 	return nil
 }

@@ -50,8 +50,7 @@ type Server struct {
 	now      func() time.Time
 	log      *zap.Logger
 	metrics  *metrics
-	routes   map[string]*route
-	perAd    *route
+	routes   []*route
 	question chan struct{} // a place per running question
 }
 
@@ -76,7 +75,7 @@ func New(c Config, store storage.Store, status func() Status, ready func() []Unr
 	if s.drain == 0 {
 		s.drain = 10 * time.Second
 	}
-	s.routes, s.perAd = s.makeRoutes()
+	s.routes = s.makeRoutes()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.http = &http.Server{

@@ -52,7 +52,7 @@ type Partition struct {
 // Accounting says what became of every record of one source: received = marks +
 // late + rejected + counted + duplicate + conflict + crowded + stale + pending.
 type Accounting struct {
-	Source    string `json:"source"` // topic/partition
+	Source    string `json:"source,omitempty"` // topic/partition; empty for all together
 	Received  int64  `json:"received"`
 	Marks     int64  `json:"marks"` // watermark records and tombstones: no clicks
 	Late      int64  `json:"late"`

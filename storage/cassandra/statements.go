@@ -25,6 +25,7 @@ const (
 	getCounts = `SELECT start, count, revision, state, version FROM counts
 		WHERE ad = ? AND filter = ? AND day = ? AND start >= ? AND start < ?`
 	getWindow   = `SELECT ad, count, revision, state, version FROM windows WHERE filter = ? AND start = ? AND bucket = ?`
+	getAds      = `SELECT ad, count FROM windows WHERE filter = ? AND start = ? AND bucket = ? AND ad >= ?`
 	getStarts   = `SELECT start FROM starts WHERE filter = ? AND day = ? AND start >= ? AND start < ?`
 	getDays     = `SELECT day FROM days WHERE filter = ? AND day >= ? AND day <= ?`
 	getRankings = `SELECT start, revision, state, version, clicks, ads, top FROM rankings

@@ -57,3 +57,24 @@ func BenchmarkCount(b *testing.B) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
 }
+
+// BenchmarkAds looks for a rare beginning in an hour of 100,000 ads, of which
+// 10,000 have a click in each minute.
+func BenchmarkAds(b *testing.B) {
+	s := open(b, b.TempDir(), embedded.Options{})
+	rng := rand.New(rand.NewPCG(1, 1))
+	for minute := range int64(60) {
+		batch := storage.Batch{}
+		for range 10_000 {
+			batch.Results = append(batch.Results, row(fmt.Sprintf("ad-%05d", rng.IntN(100_000)), minute*60_000, 1, 1))
+		}
+		if err := s.Apply(b.Context(), &batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if ads, err := s.Ads(b.Context(), click.FilterAll, fmt.Sprintf("ad-%03d", rng.IntN(1000)), 0, 60*60_000, 20); err != nil || len(ads) == 0 {
+			b.Fatal(ads, err)
+		}
+	}
+}

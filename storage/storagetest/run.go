@@ -30,6 +30,7 @@ func Run(t *testing.T, open Open) {
 		{"ranges are half open", testRanges},
 		{"filters are apart", testFilters},
 		{"a scan stops when told", testScanStops},
+		{"ads are found by how they begin", testAds},
 		{"ranked lists come back whole", testRankings},
 		{"lineages come back whole, the newest of each window", testLineages},
 		{"complete until the least mark", testMarks},
@@ -235,6 +236,7 @@ func testClosed(t *testing.T, f *fixture) {
 	errs := map[string]error{"apply": f.store.Apply(ctx, &storage.Batch{Results: []click.Result{result("a", 0, 1, 1)}})}
 	_, errs["count"] = f.store.Count(ctx, click.FilterAll, []byte("a"), 0, size)
 	errs["scan"] = f.store.Scan(ctx, click.FilterAll, 0, size, func(*storage.Cell) error { return nil })
+	_, errs["ads"] = f.store.Ads(ctx, click.FilterAll, "", 0, size, 1)
 	_, errs["rankings"] = f.store.Rankings(ctx, click.FilterAll, 0, size)
 	_, _, errs["lineage"] = f.store.Lineage(ctx, 0)
 	_, errs["complete until"] = f.store.CompleteUntil(ctx)
