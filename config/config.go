@@ -173,8 +173,47 @@ type Reducer struct {
 
 // API configures the HTTP API.
 type API struct {
-	Listen string `key:"listen" doc:"Address the API listens on."`
-	URL    string `key:"url" doc:"Where the command line finds the API; empty derives it from api.listen."`
+	Listen         string    `key:"listen" doc:"Address the API listens on; beyond this machine it needs api.tls and api.tokens, or api.insecure."`
+	URL            string    `key:"url" doc:"Where the command line finds the API; empty derives it from api.listen."`
+	Insecure       bool      `key:"insecure" doc:"Whether the API may listen beyond this machine without TLS or without asking who is there, where the network or a proxy sees to both."`
+	TLS            APITLS    `key:"tls" doc:"Encryption between readers and the API; files are read anew when they change."`
+	Tokens         []Token   `key:"tokens" doc:"Who may ask the API; without any, and without api.tokens_file, everybody may. 'clickagg token new' makes an entry."`
+	TokensFile     string    `key:"tokens_file" doc:"YAML file with more entries such as those of api.tokens; it is read anew when it changes, so a token can be given and withdrawn without a restart."`
+	Rate           int       `key:"rate" doc:"Most requests a second of one token, or of one address without any; 0 is unlimited. Requests of this machine to an API without tokens are never limited."`
+	Burst          int       `key:"burst" doc:"Requests that may come at once after a pause, before api.rate holds."`
+	MaxConnections int       `key:"max_connections" doc:"Most connections at once; further ones wait."`
+	CORS           CORS      `key:"cors" doc:"Which web pages of other origins may ask the API with a token of theirs."`
+	Client         APIClient `key:"client" doc:"How the command line proves to the API who it is, and the API to it."`
+}
+
+// APITLS configures the API's own encryption.
+type APITLS struct {
+	CertFile     string `key:"cert_file" doc:"PEM file with the API's certificate and those between it and its authority; empty speaks plain HTTP."`
+	KeyFile      string `key:"key_file" doc:"PEM file with the key to cert_file."`
+	ClientCAFile string `key:"client_ca_file" doc:"PEM file with the authorities whose clients are known by their certificates (mutual TLS); api.tokens says who they are."`
+}
+
+// Token is somebody who may ask the API.
+type Token struct {
+	Name    string   `key:"name" doc:"Who it is, in the log; at most 64 letters, digits and '.', '_', '-', '@'."`
+	Hash    string   `key:"hash" doc:"Hash of the token it shows, as 'clickagg token new' prints it; empty when it shows a certificate."`
+	Subject string   `key:"subject" doc:"Subject of the certificate it shows, as RFC 2253 writes it: 'CN=acme,O=Acme'; empty when it shows a token."`
+	Scope   string   `key:"scope" doc:"What it may do: read asks for counts; admin also takes all counts out."`
+	Ads     []string `key:"ads" doc:"The ads it may see, such as those of an advertiser: ids, or beginnings of ids with a * after them. Without any it sees all."`
+}
+
+// CORS configures what browsers let pages of other origins do.
+type CORS struct {
+	Origins []string `key:"origins" doc:"Origins of such pages, such as https://reports.example.com; empty allows none."`
+}
+
+// APIClient configures the command line's side of the API.
+type APIClient struct {
+	Token      Secret `key:"token" doc:"Token that the command line shows; it is sent over TLS, or to this machine, only."`
+	CAFile     string `key:"ca_file" doc:"PEM file with the authorities that may have signed the API's certificate; empty trusts the system's."`
+	CertFile   string `key:"cert_file" doc:"PEM file with the certificate the command line shows; empty shows none."`
+	KeyFile    string `key:"key_file" doc:"PEM file with the key to cert_file."`
+	ServerName string `key:"server_name" doc:"Name the API's certificate must be for; empty is the name it is called by."`
 }
 
 // Ops configures the operators' listener.
@@ -224,9 +263,11 @@ func Default() Config {
 		Aggregator: Aggregator{Shards: 4, Tick: 500 * time.Millisecond, Top: 1000, SnapshotInterval: 30 * time.Second, MaxIDs: 20_000_000, MaxAds: 500_000},
 		Hot:        Hot{Threshold: 200_000},
 		Reducer:    Reducer{Partitions: 2},
-		API:        API{Listen: "127.0.0.1:8080"},
-		Ops:        Ops{Listen: ""},
-		Log:        Log{Level: "info", Format: "console"},
-		Shutdown:   Shutdown{Timeout: 30 * time.Second},
+		API: API{
+			Listen: "127.0.0.1:8080", Tokens: []Token{}, Rate: 100, Burst: 200, MaxConnections: 1000, CORS: CORS{Origins: []string{}},
+		},
+		Ops:      Ops{Listen: ""},
+		Log:      Log{Level: "info", Format: "console"},
+		Shutdown: Shutdown{Timeout: 30 * time.Second},
 	}
 }

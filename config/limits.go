@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/clickagg/clickagg/internal/access"
 	"github.com/clickagg/clickagg/internal/filter"
 )
 
@@ -75,9 +76,6 @@ func limits() map[string]limit {
 
 		"reducer.partitions": within(1, 1024),
 
-		"api.listen": listener(),
-		"api.url":    text("empty, or an http or https URL", urlFault),
-
 		"ops.listen": emptyOr(listener()),
 
 		"log.level":  oneOf("debug", "info", "warn", "error"),
@@ -86,7 +84,56 @@ func limits() map[string]limit {
 		"shutdown.timeout": within(100*time.Millisecond, time.Hour),
 	}
 	maps.Copy(all, connectionLimits())
+	maps.Copy(all, apiLimits())
 	return all
+}
+
+// apiLimits are those of the API and of the command line that asks it.
+func apiLimits() map[string]limit {
+	return map[string]limit{
+		"api.listen":             text("host:port; port 0 takes a free one", addressFault),
+		"api.url":                text("empty, or an http or https URL", urlFault),
+		"api.insecure":           unlimited("true or false"),
+		"api.tls.cert_file":      optionalFile(),
+		"api.tls.key_file":       optionalFile(),
+		"api.tls.client_ca_file": optionalFile(),
+		"api.tokens":             {"0 to 1000 entries, with names and hashes that differ", tokensFault},
+		"api.tokens_file":        optionalFile(),
+		"api.rate":               within(0, 1_000_000),
+		"api.burst":              within(1, 1_000_000),
+		"api.max_connections":    within(1, 1_000_000),
+		"api.cors.origins":       list(0, 100, "origins of http or https", originFault),
+		"api.client.token":       secret(),
+		"api.client.ca_file":     optionalFile(),
+		"api.client.cert_file":   optionalFile(),
+		"api.client.key_file":    optionalFile(),
+		"api.client.server_name": text("empty, or a host name, at most 200 bytes", userFault),
+	}
+}
+
+func tokensFault(value any) string {
+	grants := []access.Grant{}
+	for _, t := range value.([]Token) {
+		grants = append(grants, access.Grant(t))
+	}
+	if err := access.CheckAll(grants); err != nil {
+		return strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	return ""
+}
+
+func addressFault(s string) string {
+	_, _, fault := splitAddress(s, 0)
+	return fault
+}
+
+// originFault takes what a browser sends as Origin.
+func originFault(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || s != strings.ToLower(u.Scheme+"://"+u.Host) {
+		return quote(s) + " is not an origin; write a scheme and a host in lower case, like https://reports.example.com"
+	}
+	return ""
 }
 
 // connectionLimits are those of the servers clickagg speaks to.
@@ -368,14 +415,14 @@ func brokerFault(s string) string {
 }
 
 // listener takes loopback addresses only: what listens there has neither TLS
-// nor authentication yet.
+// nor authentication.
 func listener() limit {
 	return text("host:port on loopback; port 0 takes a free one", func(s string) string {
 		host, _, fault := splitAddress(s, 0)
 		if fault != "" || isLoopback(host) {
 			return fault
 		}
-		return quote(s) + " can be reached from other machines, which needs TLS and authentication, and this release has neither; " +
+		return quote(s) + " can be reached from other machines, which needs TLS and authentication, and what listens there has neither; " +
 			"listen on 127.0.0.1, [::1] or localhost and put a proxy that has both in front"
 	})
 }

@@ -81,10 +81,18 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 		Aggregator: Aggregator{16, "b", 2 * time.Second, 10, time.Minute, 5000, 6000},
 		Hot:        Hot{5000, 8},
 		Reducer:    Reducer{Partitions: 3},
-		API:        API{Listen: "[::1]:8081", URL: "https://clicks.example/base"},
-		Ops:        Ops{Listen: "127.0.0.1:9100"},
-		Log:        Log{"debug", "json"},
-		Shutdown:   Shutdown{Timeout: time.Minute},
+		API: API{
+			Listen: "[::1]:8081", URL: "https://clicks.example/base", Insecure: true, TLS: APITLS{"/cert.pem", "/key.pem", "/ca.pem"},
+			Tokens: []Token{
+				{Name: "reports", Hash: hashOf("a"), Scope: "admin"},
+				{Name: "acme", Subject: "CN=acme,O=A: {b}", Scope: "read", Ads: []string{"shoes-*", "1e3", "a,b"}},
+			},
+			TokensFile: "/tokens.yaml", Rate: 7, Burst: 8, MaxConnections: 9, CORS: CORS{[]string{"https://a.example", "http://b:1"}},
+			Client: APIClient{secret, "/ca.pem", "/cert.pem", "/key.pem", "name"},
+		},
+		Ops:      Ops{Listen: "127.0.0.1:9100"},
+		Log:      Log{"debug", "json"},
+		Shutdown: Shutdown{Timeout: time.Minute},
 	}
 	flags, env := map[string]string{}, []string{}
 	fallback := reflect.ValueOf(Default())

@@ -125,3 +125,31 @@ func recordsNode(records reflect.Value) *yaml.Node {
 	}
 	return list
 }
+
+// ReadTokens reads a file of tokens: a list as under api.tokens.
+func ReadTokens(path string) ([]Token, error) {
+	l := newLoader()
+	tokens := []Token{}
+	if body, ok := l.readWhole(path); ok {
+		var doc yaml.Node
+		if err := yaml.Unmarshal(body, &doc); err != nil {
+			l.refuseSyntax(path, body, err)
+		} else if len(doc.Content) == 1 {
+			tokens = readRecords(reflect.TypeFor[[]Token](), doc.Content[0], func(at *yaml.Node, text string) {
+				l.refuseFile(place(path, at), text)
+			}).([]Token)
+		}
+	}
+	return tokens, joined(l.faults)
+}
+
+// TokenEntry writes an entry as a file of tokens has it.
+func TokenEntry(t Token) []byte {
+	n := recordsNode(reflect.ValueOf([]Token{t}))
+	n.Style, n.Content[0].Style = 0, 0
+	text, err := yaml.Marshal(n)
+	if err != nil {
+		panic("config: a token that YAML cannot say: " + err.Error())
+	}
+	return text
+}

@@ -101,6 +101,12 @@ func TestConnectionsAreWhole(t *testing.T) {
 		{"snapshots.s3.access_key": secret, "snapshots.s3.secret_key": secret},
 		{"input.topics": "clicks.*", "watermark.trusted_topics": "clicks.eu"},
 		{"kafka.replication": "1", "kafka.min_insync": "1"},
+		{"api.listen": "0.0.0.0:1", "api.insecure": "true"},
+		{"api.listen": "0.0.0.0:1", "api.tls.cert_file": "/c", "api.tls.key_file": "/k", "api.tokens_file": "/t"},
+		{"api.tls.cert_file": "/c", "api.tls.key_file": "/k", "api.tls.client_ca_file": "/ca", "api.tokens": "[{name: a, subject: CN=a}]"},
+		{"api.client.cert_file": "/c", "api.client.key_file": "/k"},
+		{"api.client.token": secret, "api.url": "https://clicks.example"},
+		{"api.client.token": secret, "api.url": "http://[::1]:80"},
 	}
 	for _, flags := range good {
 		if _, err := Load(Sources{Flags: flags}); err != nil {
@@ -116,6 +122,11 @@ func TestConnectionsAreWhole(t *testing.T) {
 		{"snapshots.s3.access_key": secret},
 		{"input.topics": "clicks.*", "watermark.trusted_topics": "views"},
 		{"kafka.replication": "1"},
+		{"api.listen": "0.0.0.0:1", "api.tls.cert_file": "/c", "api.tls.key_file": "/k"},
+		{"api.listen": "0.0.0.0:1", "api.tokens_file": "/t"},
+		{"api.tls.cert_file": "/c", "api.tls.key_file": "/k", "api.tls.client_ca_file": "/ca"},
+		{"api.tls.client_ca_file": "/ca", "api.tokens_file": "/t"},
+		{"api.client.token": secret, "api.url": "http://clicks.example"},
 	}
 	for _, flags := range bad {
 		if _, err := Load(Sources{Flags: flags}); err == nil {

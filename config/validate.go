@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -47,7 +48,7 @@ type relation struct {
 
 func relations() []relation {
 	open := []string{"window.size", "window.allowed_lateness", "watermark.delay"}
-	return append(connectionRelations(), []relation{
+	return append(append(connectionRelations(), apiRelations()...), []relation{
 		{
 			keys:  append([]string{"dedupe.horizon"}, open...),
 			says:  "`dedupe.horizon` is at least `window.size` + `window.allowed_lateness` + `watermark.delay`: a click that may still be counted must be one whose id is still held.",
@@ -154,6 +155,68 @@ func connectionRelations() []relation {
 			fault: func(c Config) string { return c.Cassandra.TLS.idleFault() },
 		},
 	}
+}
+
+// apiRelations bind what says how the API is reached, and by whom.
+func apiRelations() []relation {
+	return []relation{
+		{
+			keys:  []string{"api.tls.cert_file", "api.tls.key_file"},
+			says:  "`api.tls.cert_file` and `api.tls.key_file` are set together; the same under `api.client`.",
+			fault: func(c Config) string { return bothFault(c.API.TLS.CertFile, c.API.TLS.KeyFile) },
+		},
+		{
+			keys:  []string{"api.client.cert_file", "api.client.key_file"},
+			fault: func(c Config) string { return bothFault(c.API.Client.CertFile, c.API.Client.KeyFile) },
+		},
+		{
+			keys:  []string{"api.tls.client_ca_file", "api.tls.cert_file", "api.tokens", "api.tokens_file"},
+			says:  "`api.tls.client_ca_file` needs `api.tls.cert_file`, and `api.tokens` or `api.tokens_file` to say whose certificates may do what.",
+			fault: clientCAFault,
+		},
+		{
+			keys:  []string{"api.listen", "api.tls.cert_file", "api.tokens", "api.tokens_file", "api.insecure"},
+			says:  "`api.listen` beyond this machine needs `api.tls.cert_file`, and `api.tokens` or `api.tokens_file`; or `api.insecure`.",
+			fault: openFault,
+		},
+		{
+			keys:  []string{"api.client.token", "api.url", "api.listen"},
+			says:  "`api.client.token` goes with an `api.url` of https, or of this machine.",
+			fault: bareTokenFault,
+		},
+	}
+}
+
+// asks tells whether the API asks who is there.
+func (a API) asks() bool { return len(a.Tokens) > 0 || a.TokensFile != "" }
+
+func clientCAFault(c Config) string {
+	switch {
+	case c.API.TLS.ClientCAFile == "":
+		return ""
+	case c.API.TLS.CertFile == "":
+		return "clients show certificates over TLS only; set api.tls.cert_file and api.tls.key_file"
+	case !c.API.asks():
+		return "nobody is known by a certificate yet; name its subject in api.tokens or api.tokens_file"
+	}
+	return ""
+}
+
+func openFault(c Config) string {
+	host, _, _ := splitAddress(c.API.Listen, 0)
+	if isLoopback(host) || c.API.Insecure || c.API.TLS.CertFile != "" && c.API.asks() {
+		return ""
+	}
+	return fmt.Sprintf("%s can be reached from other machines, so it needs TLS (api.tls.cert_file, api.tls.key_file) and tokens ('clickagg token new', then api.tokens or api.tokens_file); "+
+		"or listen on 127.0.0.1, or say --insecure where the network or a proxy sees to both", quote(c.API.Listen))
+}
+
+func bareTokenFault(c Config) string {
+	u, err := url.Parse(c.API.URL)
+	if c.API.Client.Token.value == "" || err != nil || u.Scheme != "http" || isLoopback(u.Hostname()) {
+		return ""
+	}
+	return quote(c.API.URL) + " is another machine, and the token would go there unencrypted; write https"
 }
 
 func horizonFault(c Config) string {

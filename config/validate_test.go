@@ -95,8 +95,6 @@ func trials() map[string]trial {
 		"hot.threshold":                {good: []string{"0", "1", "1000000000"}, bad: []string{"-1", "1000000001"}},
 		"hot.spread":                   {good: []string{"0", "4"}, bad: []string{"-1", "1025"}},
 		"reducer.partitions":           {good: []string{"1", "1024"}, bad: []string{"0", "1025"}},
-		"api.listen":                   {good: []string{"127.0.0.1:0"}, bad: []string{"", "0.0.0.0:80", "localhost:9092", "127.0.0.1:9092"}},
-		"api.url":                      {good: []string{"", "http://h:1/x", "https://h"}, bad: []string{"h:1", "ftp://h", "http://", "http://u:p@h", "http://h?q", "http://h#f", "http://%"}},
 		"ops.listen":                   {good: []string{"", "[::1]:9100"}, bad: []string{"0.0.0.0:9100", "127.0.0.1:8080"}},
 		"log.level":                    {good: []string{"debug", "info", "warn", "error"}, bad: []string{"", "INFO", "trace"}},
 		"log.format":                   {good: []string{"console", "json"}, bad: []string{"", "text"}},
@@ -104,6 +102,7 @@ func trials() map[string]trial {
 	}
 	maps.Copy(all, connectionTrials())
 	maps.Copy(all, filterTrials())
+	maps.Copy(all, apiTrials())
 	return all
 }
 
@@ -128,6 +127,38 @@ func most(n int) string {
 		entries = append(entries, fmt.Sprintf("{id: f%d, where: 'true'}", i))
 	}
 	return "[" + strings.Join(entries, ", ") + "]"
+}
+
+func apiTrials() map[string]trial {
+	entry := func(fields string) string { return "[{name: a, " + fields + "}]" }
+	hash := "hash: '" + hashOf("a") + "'"
+	return map[string]trial{
+		"api.listen":             {good: []string{"127.0.0.1:0"}, bad: []string{"", "0.0.0.0:80", ":80", "192.168.0.1:80", "localhost:9092", "127.0.0.1:9092", "127.0.0.1"}},
+		"api.url":                {good: []string{"", "http://h:1/x", "https://h"}, bad: []string{"h:1", "ftp://h", "http://", "http://u:p@h", "http://h?q", "http://h#f", "http://%"}},
+		"api.insecure":           {good: []string{"true", "false"}},
+		"api.tls.cert_file":      {good: []string{""}, bad: []string{"/c.pem"}},
+		"api.tls.key_file":       {good: []string{""}, bad: []string{"/k.pem"}},
+		"api.tls.client_ca_file": {good: []string{""}, bad: []string{"/ca.pem"}},
+		"api.tokens": {
+			good: []string{"", "[]", entry(hash), entry("subject: 'CN=a'"), entry(hash + ", scope: admin"), entry(hash + ", scope: read, ads: ['x*', y]")},
+			bad: []string{
+				"a", "{}", "[a]", "[", "[{}]", entry("scope: read"), entry(hash + ", subject: 'CN=a'"), entry("hash: '" + hashOf("a")[:70] + "'"), entry("hash: clickagg_A"),
+				entry(hash + ", scope: write"), entry(hash + ", scopes: read"), entry(hash + ", scope: admin, ads: [x]"), entry(hash + ", ads: x"), entry(hash + ", ads: ['*']"),
+				entry(hash + ", ads: ['']"), entry(hash + ", name: b"), entry("hash: 1"), "[{name: 'a b', " + hash + "}]", "[{name: a, " + hash + "}, {name: b, " + hash + "}]",
+				"[{name: a, " + hash + "}, {name: a, subject: 'CN=a'}]", "[&x {name: a, " + hash + "}, *x]",
+			},
+		},
+		"api.tokens_file":        {good: []string{"", "/t.yaml"}, bad: []string{"a\x00"}},
+		"api.rate":               {good: []string{"0", "1000000"}, bad: []string{"-1", "1000001"}},
+		"api.burst":              {good: []string{"1", "1000000"}, bad: []string{"0", "1000001"}},
+		"api.max_connections":    {good: []string{"1", "1000000"}, bad: []string{"0", "1000001"}},
+		"api.cors.origins":       {good: []string{"", "https://a.example,http://b:1"}, bad: []string{"*", "a.example", "https://a.example/", "https://A.example", "ftp://a", "https://a,https://a"}},
+		"api.client.token":       {good: []string{""}, bad: []string{"clickagg_X"}},
+		"api.client.ca_file":     {good: []string{"", "/ca.pem"}, bad: []string{"a\x00"}},
+		"api.client.cert_file":   {good: []string{""}, bad: []string{"/c.pem"}},
+		"api.client.key_file":    {good: []string{""}, bad: []string{"/k.pem"}},
+		"api.client.server_name": {good: []string{"", "api"}, bad: []string{long}},
+	}
 }
 
 func connectionTrials() map[string]trial {
@@ -221,8 +252,8 @@ func TestRelationsNameValuesAndCure(t *testing.T) {
 
 	c = Default()
 	c.API.Listen = "0.0.0.0:8080"
-	want = `api.listen: "0.0.0.0:8080" can be reached from other machines, which needs TLS and authentication, and this release has neither; ` +
-		`listen on 127.0.0.1, [::1] or localhost and put a proxy that has both in front`
+	want = `api.listen: "0.0.0.0:8080" can be reached from other machines, so it needs TLS (api.tls.cert_file, api.tls.key_file) and tokens ` +
+		`('clickagg token new', then api.tokens or api.tokens_file); or listen on 127.0.0.1, or say --insecure where the network or a proxy sees to both`
 	if err := c.Validate(); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

@@ -40,7 +40,7 @@ var impureTime = []string{
 
 // judges are the rooms of ours that config may ask whether a value will do: they open
 // nothing.
-var judges = []string{"internal/filter", "internal/nearest"}
+var judges = []string{"internal/access", "internal/filter", "internal/nearest"}
 
 // homes says where a library lives: the only rooms that may import it.
 var homes = []struct {
