@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/clickagg/clickagg/config"
-	"github.com/clickagg/clickagg/internal/api/client"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/gen"
 	"github.com/clickagg/clickagg/internal/load"
@@ -29,7 +28,7 @@ type target struct {
 func targetFlags(c *cobra.Command, t *target) {
 	c.Flags().StringVar(&t.topic, "topic", "", "topic to send to (default: the first of input.topics)")
 	c.Flags().String("brokers", "", "Kafka brokers to send to (default: kafka.brokers, else embedded.listen)")
-	addKeys(c, "kafka", "embedded.listen", "input", "window.size", "watermark.max_future", "dedupe.key", "api")
+	addKeys(c, append([]string{"kafka", "embedded.listen", "input", "window.size", "watermark.max_future", "dedupe.key"}, askKeys...)...)
 }
 
 // dial opens the log clicks are sent to.
@@ -63,9 +62,9 @@ func (t *target) dial(c *cobra.Command, cfg *config.Config) (*kafka.Log, error) 
 
 // stored waits until everything sent is in the store, and final up to a time.
 func (t *target) stored(ctx context.Context, log *kafka.Log, cfg *config.Config, until int64) error {
-	to, err := client.New(apiURL(*cfg))
+	to, err := apiClient(*cfg)
 	if err != nil {
-		return usage(err)
+		return err
 	}
 	defer to.Close()
 	fmt.Fprintln(os.Stderr, "sent; waiting until it is final in the store")

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/clickagg/clickagg/config"
 	"github.com/clickagg/clickagg/internal/api/client"
 	"github.com/clickagg/clickagg/internal/progress"
 	"github.com/clickagg/clickagg/internal/query"
@@ -48,7 +47,7 @@ func countCommand() *cobra.Command {
 	}
 	rangeFlags(c, &o.Range)
 	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table, json or csv")
-	addKeys(c, "api")
+	addKeys(c, askKeys...)
 	return c
 }
 
@@ -74,7 +73,7 @@ func topCommand() *cobra.Command {
 	rangeFlags(c, &o.Range)
 	c.Flags().IntVarP(&o.N, "number", "n", 10, "how many ads, 1 to 1000")
 	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table, json or csv")
-	addKeys(c, "api")
+	addKeys(c, askKeys...)
 	return c
 }
 
@@ -92,7 +91,7 @@ func lineageCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&o.Minute, "minute", "", "a moment in it: RFC 3339, Unix seconds or ms, or relative like -5m")
 	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table or json")
-	addKeys(c, "api")
+	addKeys(c, askKeys...)
 	return c
 }
 
@@ -122,7 +121,7 @@ func exportCommand() *cobra.Command {
 	counts.Flags().StringVar(&o.Filter, "filter", "", "filter identifier (default 000: all clicks)")
 	counts.Flags().StringVar(&o.File, "file", "", "where to write (default: standard output)")
 	counts.Flags().StringVarP(&o.Output, "output", "o", query.CSV, "csv or json (one object per line)")
-	addKeys(counts, "api")
+	addKeys(counts, askKeys...)
 	c.AddCommand(counts)
 	return c
 }
@@ -140,9 +139,12 @@ func statusCommand() *cobra.Command {
 		}),
 	}
 	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table or json")
-	addKeys(c, "api")
+	addKeys(c, askKeys...)
 	return c
 }
+
+// askKeys are the keys that say how the API is asked.
+var askKeys = []string{"api.url", "api.listen", "api.client"}
 
 // ask runs a command against the running API.
 func ask(f func(*cobra.Command, *client.Client, []string) error) func(*cobra.Command, []string) error {
@@ -151,9 +153,9 @@ func ask(f func(*cobra.Command, *client.Client, []string) error) func(*cobra.Com
 		if err != nil {
 			return err
 		}
-		to, err := client.New(apiURL(cfg))
+		to, err := apiClient(cfg)
 		if err != nil {
-			return usage(err)
+			return err
 		}
 		defer to.Close()
 		if err := f(c, to, args); errors.Is(err, query.ErrUsage) {
@@ -163,13 +165,6 @@ func ask(f func(*cobra.Command, *client.Client, []string) error) func(*cobra.Com
 		}
 		return nil
 	}
-}
-
-func apiURL(cfg config.Config) string {
-	if cfg.API.URL != "" {
-		return cfg.API.URL
-	}
-	return "http://" + cfg.API.Listen
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

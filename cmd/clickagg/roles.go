@@ -119,7 +119,11 @@ func (p *process) listen() error {
 		p.beside = append(p.beside, server.Run)
 	}
 	if p.has(roleAPI) {
-		server, err := api.New(api.Config{Listen: p.cfg.API.Listen, Window: p.cfg.Window.Size}, p.store, p.status, p.unready, time.Now, p.logger, p.reg)
+		c, err := apiConfig(p.cfg, p.logger)
+		if err != nil {
+			return err
+		}
+		server, err := api.New(c, p.store, p.status, p.unready, time.Now, p.logger, p.reg)
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func root() *cobra.Command {
 	})
 	c.PersistentFlags().String("config", "", "configuration file, YAML (environment: "+config.EnvFile+")")
 	c.AddCommand(runCommand(), produceCommand(), generateCommand(), queryCommand(), exportCommand(), statusCommand(), configCommand(), demoCommand(),
-		topicsCommand(), schemaCommand(), sourcesCommand(), hotCommand(), filterCommand())
+		topicsCommand(), schemaCommand(), sourcesCommand(), hotCommand(), filterCommand(), tokenCommand())
 	c.AddCommand(verbCommands()...)
 	return c
 }
@@ -54,8 +54,8 @@ func noArgs(c *cobra.Command, args []string) error {
 // every key when none is named.
 func addKeys(c *cobra.Command, sections ...string) {
 	for k := range config.Keys() {
-		section, _, _ := strings.Cut(k.Path, ".")
-		if len(sections) > 0 && !slices.Contains(sections, section) && !slices.Contains(sections, k.Path) {
+		named := slices.ContainsFunc(sections, func(s string) bool { return k.Path == s || strings.HasPrefix(k.Path, s+".") })
+		if len(sections) > 0 && !named {
 			continue
 		}
 		c.Flags().Var(&keyFlag{key: k, text: k.Default}, flagName(k.Path), k.Doc)

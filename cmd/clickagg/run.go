@@ -37,6 +37,7 @@ func runCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&role, "role", "all", "roles of this process: all, or some of "+strings.Join(everyRole, ", ")+" with commas between; raw is not among all")
 	addKeys(c)
+	insecureFlag(c)
 	return c
 }
 
@@ -54,6 +55,7 @@ func verbCommands() []*cobra.Command {
 			RunE: func(c *cobra.Command, _ []string) error { return runRoles(c, v.role) },
 		}
 		addKeys(c)
+		insecureFlag(c)
 		out = append(out, c)
 	}
 	return out

@@ -7,7 +7,8 @@
 // refused, since a typo must not change an invoice; a store that is away is a
 // 503 and never an empty answer; a stream that cannot be finished is cut, so
 // that no reader takes a part for the whole. Everything a client can make the
-// server hold is limited. On a loopback address only loopback names are
+// server hold is limited. Who asks is known before anything is looked up (access.go), and every
+// route says whom it is for. Where nobody is asked, on a loopback address only loopback names are
 // accepted as Host, so that no web page reaches the API through a reader's browser.
 //
 // Start reading at [Server.ServeHTTP], then the routes in route.go. The types of

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/clickagg/clickagg/internal/access"
 )
 
 // call is one request on its way through the server.
@@ -23,6 +25,7 @@ type call struct {
 	route   *route
 	segment string // of the path, still encoded, where the route has one in braces
 	params  params
+	who     *access.Identity // asks; nil until that is known
 }
 
 // response remembers whether the answer has begun: from then on it cannot be
@@ -73,10 +76,16 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 // answer checks what holds for every request and hands it to its route.
 func (s *Server) answer(w http.ResponseWriter, c *call) (err error) {
-	if s.loopback && !isLoopbackName(c.Host) {
+	if s.loopback && s.door.Open() && !isLoopbackName(c.Host) {
 		return foreignHost.about("", "this API listens on loopback and answers to localhost, 127.0.0.1 and [::1], not to %s", quote(c.Host))
 	}
+	if done := s.share(w, c); done {
+		return nil
+	}
 	if err := s.find(c); err != nil {
+		return err
+	}
+	if err := s.admit(w, c); err != nil {
 		return err
 	}
 	if c.Method != http.MethodGet && c.Method != http.MethodHead {
@@ -87,6 +96,9 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (err error) {
 		return bodyRefused.about("", "a question has no body; put everything into the query")
 	}
 	if c.params, err = parseParams(c.URL.RawQuery, c.route.params); err != nil {
+		return err
+	}
+	if err := c.onlyOwn(); err != nil {
 		return err
 	}
 	if !c.route.question {
@@ -119,7 +131,8 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (err error) {
 // has begun: nobody shall take a part of it for the whole.
 func (s *Server) refuse(w *response, c *call, err error) {
 	p := problemOf(err)
-	log := s.log.With(zap.String("request_id", c.id), zap.String("route", c.route.name))
+	log := s.log.With(zap.String("request_id", c.id), zap.String("route", c.route.name), zap.String("who", c.asker()))
+	s.metrics.refused.WithLabelValues(p.word()).Inc()
 	switch {
 	case c.Context().Err() != nil && errors.Is(err, context.Canceled):
 		log.Debug("the client has gone", zap.Error(err))

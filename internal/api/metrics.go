@@ -14,6 +14,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	running  prometheus.Gauge
 	panics   prometheus.Counter
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -31,8 +32,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "clickagg_api_panics_total", Help: "Panics while answering; each is a defect, and the log has its stack.",
 		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "clickagg_api_refusals_total", Help: "Requests that were refused, by the word of the problem.",
+		}, []string{"problem"}),
 	}
-	reg.MustRegister(m.requests, m.seconds, m.running, m.panics)
+	reg.MustRegister(m.requests, m.seconds, m.running, m.panics, m.refused)
 	return m
 }
 

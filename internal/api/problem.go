@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/clickagg/clickagg/internal/answer"
 	"github.com/clickagg/clickagg/storage"
@@ -30,6 +31,9 @@ type Problem struct {
 // Error is the detail: it says what to do.
 func (p *Problem) Error() string { return p.Detail }
 
+// word is the stable word of its kind.
+func (p *Problem) word() string { return strings.TrimPrefix(p.Type, problemPage) }
+
 // kind is one kind of problem. Its word is stable.
 type kind struct {
 	word       string
@@ -41,6 +45,9 @@ type kind struct {
 var (
 	notFound       = kind{"not_found", http.StatusNotFound, "No such path", 0}
 	noLineage      = kind{"no_lineage", http.StatusNotFound, "Nothing stored of this window", 0}
+	unauthorized   = kind{"unauthorized", http.StatusUnauthorized, "Who asks is not known", 0}
+	forbidden      = kind{"forbidden", http.StatusForbidden, "Not for who asks", 0}
+	tooOften       = kind{"too_often", http.StatusTooManyRequests, "Asked too often", 1}
 	badMethod      = kind{"method_not_allowed", http.StatusMethodNotAllowed, "Method not allowed", 0}
 	foreignHost    = kind{"foreign_host", http.StatusMisdirectedRequest, "Host is not this machine", 0}
 	bodyRefused    = kind{"body_refused", http.StatusRequestEntityTooLarge, "Body refused", 0}

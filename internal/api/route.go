@@ -17,6 +17,9 @@ type route struct {
 	name     string   // in metrics and logs
 	path     string   // a segment in braces stands for any
 	params   []string // the query parameters it takes
+	open     bool     // answered whoever asks, and as often as it is asked
+	admin    bool     // answered to admins only
+	own      bool     // tells of no other ads than those it names: answered to who may see some ads only
 	question bool     // asks the store: takes one of the places for running questions
 	stream   bool     // may take as long as its reader reads
 	serve    func(http.ResponseWriter, *call) error
@@ -29,17 +32,17 @@ var nowhere = &route{name: "none"}
 func (s *Server) makeRoutes() []*route {
 	span := []string{"start_time", "to_time", "last", "filter_identifier"}
 	return []*route{
-		{name: "count", path: "/v1/ads/{ad_id}/aggregated_count", params: append(slices.Clone(span), "granularity"), question: true, serve: s.count},
+		{name: "count", own: true, path: "/v1/ads/{ad_id}/aggregated_count", params: append(slices.Clone(span), "granularity"), question: true, serve: s.count},
 		{name: "top", path: "/v1/ads/top_clicked_ads", params: append([]string{"n"}, span...), question: true, serve: s.top},
-		{name: "counts", path: "/v1/ads/counts", params: append([]string{"ad_id"}, span...), question: true, serve: s.counts},
+		{name: "counts", own: true, path: "/v1/ads/counts", params: append([]string{"ad_id"}, span...), question: true, serve: s.counts},
 		{name: "ads", path: "/v1/ads", params: []string{"prefix", "limit"}, question: true, serve: s.ads},
 		{name: "minute", path: "/v1/minutes/{minute}", question: true, serve: s.minute},
-		{name: "export", path: "/v1/export/counts", params: []string{"from", "to", "format", "filter_identifier"}, question: true, stream: true, serve: s.export},
+		{name: "export", admin: true, path: "/v1/export/counts", params: []string{"from", "to", "format", "filter_identifier"}, question: true, stream: true, serve: s.export},
 		{name: "filters", path: "/v1/filters", question: true, serve: s.serveFilters},
 		{name: "lineage", path: "/v1/lineage", params: []string{"start_time"}, question: true, serve: s.lineage},
 		{name: "status", path: "/v1/status", serve: s.serveStatus},
-		{name: "livez", path: "/livez", serve: s.live},
-		{name: "readyz", path: "/readyz", serve: s.serveReady},
+		{name: "livez", open: true, path: "/livez", serve: s.live},
+		{name: "readyz", open: true, path: "/readyz", serve: s.serveReady},
 	}
 }
 

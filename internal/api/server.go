@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,7 +14,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"golang.org/x/net/netutil"
 
+	"github.com/clickagg/clickagg/internal/access"
 	"github.com/clickagg/clickagg/internal/answer"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -24,7 +28,8 @@ const (
 	writeTimeout      = 30 * time.Second // of a whole answer; of each write in a stream
 	idleTimeout       = 60 * time.Second
 	headerBytesMax    = 16 << 10
-	questionsMax      = 64 // running at once
+	questionsMax      = 64   // running at once
+	connectionsMax    = 1000 // unless set
 	questionTimeout   = 10 * time.Second
 )
 
@@ -33,6 +38,11 @@ type Config struct {
 	Listen string        // host:port
 	Window time.Duration // size of the store's windows
 	Drain  time.Duration // how long Run waits for running questions in the end; 0 means 10 s
+
+	TLS         *tls.Config   // nil speaks plain HTTP
+	Access      access.Config // who may ask; its zero value lets everybody
+	Connections int           // most at once, others wait; 0 means 1000
+	Origins     []string      // whose pages a browser may let ask (CORS); none by default
 }
 
 // Server is the HTTP API. It is safe for concurrent use.
@@ -40,6 +50,9 @@ type Server struct {
 	http     *http.Server
 	listener net.Listener
 	loopback bool
+	secure   bool
+	door     *access.Door
+	origins  []string
 	drain    time.Duration
 	stop     context.CancelFunc // ends what the drain could not wait for
 	serving  sync.RWMutex       // read-locked by every running request
@@ -68,18 +81,20 @@ func New(c Config, store storage.Store, status func() Status, ready func() []Unr
 		return nil, fmt.Errorf("api: set api.listen to an address of this machine: %w", err)
 	}
 	s := &Server{
-		listener: l, loopback: isLoopback(l.Addr()), drain: c.Drain,
+		listener: netutil.LimitListener(l, cmp.Or(c.Connections, connectionsMax)), loopback: isLoopback(l.Addr()),
+		secure: c.TLS != nil, door: access.NewDoor(c.Access, now), origins: c.Origins, drain: cmp.Or(c.Drain, 10*time.Second),
 		answers: answer.New(store, c.Window), status: status, ready: ready, now: now,
 		log: log, metrics: newMetrics(registry), question: make(chan struct{}, questionsMax),
 	}
-	if s.drain == 0 {
-		s.drain = 10 * time.Second
+	if !s.loopback && (!s.secure || s.door.Open()) {
+		log.Warn("other machines can reach the API, which lacks TLS or does not ask who they are", zap.Stringer("address", l.Addr()))
 	}
 	s.routes = s.makeRoutes()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.http = &http.Server{
 		Handler:           s,
+		TLSConfig:         c.TLS,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
@@ -96,11 +111,15 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // URL is where a client on this machine finds the API.
 func (s *Server) URL() string {
+	scheme := "http"
+	if s.secure {
+		scheme = "https"
+	}
 	addr, ok := s.listener.Addr().(*net.TCPAddr)
 	if ok && addr.IP.IsUnspecified() {
-		return fmt.Sprintf("http://localhost:%d", addr.Port)
+		return fmt.Sprintf("%s://localhost:%d", scheme, addr.Port)
 	}
-	return "http://" + s.listener.Addr().String()
+	return scheme + "://" + s.listener.Addr().String()
 }
 
 // Run serves until ctx ends, then lets running questions finish for as long as
@@ -108,7 +127,7 @@ func (s *Server) URL() string {
 // the store any more. It is called once.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(s.listener) }()
+	go func() { served <- s.serve() }()
 	select {
 	case err := <-served:
 		return errors.Join(fmt.Errorf("api: serve: %w", err), s.Close())
@@ -122,6 +141,13 @@ func (s *Server) Run(ctx context.Context) error {
 	err := s.Close()
 	<-served
 	return err
+}
+
+func (s *Server) serve() error {
+	if s.secure {
+		return s.http.ServeTLS(s.listener, "", "")
+	}
+	return s.http.Serve(s.listener)
 }
 
 // Close ends everything at once and waits for it. It need not be called after

@@ -15,24 +15,9 @@ import (
 func TestReadmeCluster(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, _ := strings.Cut(string(text), "\n## A cluster\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	var script strings.Builder
-	for {
-		_, rest, found := strings.Cut(section, "\n```sh\n")
-		if !found {
-			break
-		}
-		block, after, _ := strings.Cut(rest, "\n```")
-		script.WriteString(block + "\n")
-		section = after
-	}
-	if strings.Count(script.String(), "\n") < 10 {
-		t.Fatalf("the section has hardly a command: %q", script.String())
+	script := strings.Join(commands("../../README.md", "A cluster"), "\n") + "\n"
+	if strings.Count(script, "\n") < 10 {
+		t.Fatalf("the section has hardly a command: %q", script)
 	}
 
 	// Only what "make services" would have written differs: addresses, and the API's
@@ -56,7 +41,7 @@ func TestReadmeCluster(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "cluster.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := exec.CommandContext(ctx, "bash", "-e", "-o", "pipefail", "-c", script.String()+"wait\n")
+	c := exec.CommandContext(ctx, "bash", "-e", "-o", "pipefail", "-c", script+"wait\n")
 	c.Dir = dir
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with all it starts
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }

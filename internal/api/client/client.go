@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/clickagg/clickagg/internal/api"
+	"github.com/clickagg/clickagg/internal/secure"
 )
 
 const (
@@ -26,8 +28,9 @@ const (
 
 // Client asks one API. It is safe for concurrent use.
 type Client struct {
-	base *url.URL
-	http *http.Client
+	base  *url.URL
+	http  *http.Client
+	token string
 }
 
 // New makes a client of the API at a URL such as http://127.0.0.1:8080; without
@@ -54,6 +57,14 @@ func New(at string) (*Client, error) {
 		// The API never redirects: what does is something else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// As is the client of somebody who shows a token, or none when it is empty, and speaks
+// TLS as configured. It goes instead of the one it is made of.
+func (c *Client) As(token string, tls *tls.Config) *Client {
+	t := c.http.Transport.(*http.Transport).Clone()
+	t.TLSClientConfig, t.ForceAttemptHTTP2 = tls, true
+	return &Client{base: c.base, token: token, http: &http.Client{Transport: t, CheckRedirect: c.http.CheckRedirect}}
 }
 
 // Close lets go of idle connections.
@@ -137,6 +148,9 @@ func (c *Client) get(ctx context.Context, path string, q url.Values) (*http.Resp
 	if err != nil {
 		return nil, err
 	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	return c.http.Do(req)
 }
 
@@ -149,7 +163,10 @@ type Refused struct {
 
 // Error is the API's own words; for a fault of the server also where to look.
 func (r *Refused) Error() string {
-	if r.Problem.Status < http.StatusInternalServerError {
+	switch {
+	case r.Problem.Status == http.StatusUnauthorized:
+		return "the API at " + r.URL + " does not know who asks: set api.client.token to file:/path of a token that its operator gave you, or CLICKAGG_API_CLIENT_TOKEN to it"
+	case r.Problem.Status < http.StatusInternalServerError:
 		return r.Problem.Detail
 	}
 	return fmt.Sprintf("the API at %s: %s (request_id %s)", r.URL, r.Problem.Detail, r.Problem.RequestID)
@@ -188,6 +205,9 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	}
 	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
 		return &unreachable{fmt.Sprintf("the API at %s did not answer in time; look at its log, or ask a shorter range", c.base), err}
+	}
+	if cure := secure.Refusal(err); cure != "" {
+		return &unreachable{fmt.Sprintf("cannot reach the API at %s: %v; %s (under api.client)", c.base, root(err), cure), err}
 	}
 	hint := "set --api.url"
 	if errors.Is(err, syscall.ECONNREFUSED) {

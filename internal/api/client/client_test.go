@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -329,5 +330,41 @@ func TestBasePath(t *testing.T) {
 	}
 	if got := <-paths; got != "/behind%2Fa/proxy/v1/ads/x%2Fy/aggregated_count" {
 		t.Errorf("asked for %s", got)
+	}
+}
+
+// A client that shows a token shows it with every question, over TLS that it was told
+// to trust; who is not known is told where tokens go.
+func TestAs(t *testing.T) {
+	t.Parallel()
+	shown := make(chan string, 10)
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown <- r.Header.Get("Authorization")
+		if r.URL.Path == "/readyz" {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"ready":true}`)
+			return
+		}
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"detail":"no","status":401}`)
+	}))
+	defer s.Close()
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	plain := must(New(s.URL))
+	defer plain.Close()
+	if _, err := plain.Ready(t.Context()); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "set ca_file") {
+		t.Errorf("of a server nobody vouches for: %v", err)
+	}
+	c := plain.As("clickagg_X", s.Client().Transport.(*http.Transport).TLSClientConfig.Clone())
+	defer c.Close()
+	if r, err := c.Ready(t.Context()); err != nil || !r.Ready || <-shown != "Bearer clickagg_X" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := c.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "CLICKAGG_API_CLIENT_TOKEN") || strings.Contains(err.Error(), "clickagg_X") {
+		t.Errorf("refused: %v", err)
+	}
+	if _, err := c.Export(t.Context(), ExportRange{}); err == nil || !strings.Contains(err.Error(), "CLICKAGG_API_CLIENT_TOKEN") {
+		t.Errorf("an export: %v", err)
 	}
 }
