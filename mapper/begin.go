@@ -45,7 +45,9 @@ func (s *source) begin(ctx context.Context) error {
 	cfg := s.m.cfg.Rule
 	cfg.Trusted, cfg.Term = s.m.cfg.Trusted(s.name.Topic), s.own.term
 	s.judge = rule.NewPartition(cfg, s.name, was.state)
-	s.route(facts)
+	if err := s.route(facts); err != nil {
+		return err
+	}
 	s.live = was.state.Live
 	if was.ended {
 		s.edge = was.state.Next

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,6 +55,8 @@ type Mapper struct {
 	facts   atomic.Pointer[control.Facts] // as last read
 	sources atomic.Int32                  // in all input topics of the installation
 	heard   atomic.Bool                   // a broker has acknowledged something
+
+	compiled sync.Map // sets of filters, *filter.Set by fingerprint
 
 	opening  chan struct{} // holds one token: that of who opens minutes, to whom the next two belong
 	openedAt time.Time

@@ -15,7 +15,7 @@ import (
 const openPace = time.Second
 
 // open lets this source route clicks up to, and with, an event time. Where ads are
-// spread is then known for good: a fact holds from the end of what was opened before
+// spread, and which filters hold, is then known for good: a fact holds from the end of what was opened before
 // it in the control topic, so all that hold for an open minute stand before the
 // record that opened it, and that one was read.
 //
@@ -31,15 +31,22 @@ func (s *source) open(ctx context.Context, offset, t int64) error {
 	if err != nil {
 		return err
 	}
-	s.route(facts)
-	return nil
+	return s.route(facts)
 }
 
-// route goes by facts from now on. Spans that take no more clicks are left out.
-func (s *source) route(facts *control.Facts) {
-	spans := facts.Spans(s.judge.State().Closed)
+// route goes by facts from now on. Spans that take no more clicks are left out, and
+// filters that hold for none.
+func (s *source) route(facts *control.Facts) error {
+	closed := s.judge.State().Closed
+	spans := facts.Spans(closed)
+	filters, err := s.m.filters(facts.FilterSpans(closed))
+	if err != nil {
+		return err
+	}
 	s.judge.Open(facts.Opened(), spans)
+	s.judge.Filter(filters)
 	s.opened, s.spread = facts.Opened(), len(spans)
+	return nil
 }
 
 // opened returns facts by which the minute of an event time is open, and opens it if

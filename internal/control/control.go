@@ -103,6 +103,19 @@ func Refresh(ctx context.Context, log stream.Log, topic string, old Facts) (Fact
 	return facts, nil
 }
 
+// Await returns when the control topic holds more than some facts, or after a while.
+func Await(ctx context.Context, log stream.Log, topic string, facts Facts, wait time.Duration) error {
+	r, err := log.Open(ctx, topic, 0, stream.At(facts.next))
+	if err != nil {
+		return fmt.Errorf("control: open: %w", err)
+	}
+	defer func() { _ = r.Close() }()
+	if _, err := r.Read(ctx, wait); err != nil {
+		return fmt.Errorf("control: read: %w", err)
+	}
+	return nil
+}
+
 // clone makes facts that can be added to.
 func (f *Facts) clone() Facts {
 	c := *f

@@ -11,6 +11,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/filter"
 	"github.com/clickagg/clickagg/internal/stream"
 )
 
@@ -45,6 +46,24 @@ func (s *FilterSet) Fingerprint() string {
 		b = click.AppendBytes(click.AppendBytes(b, field), s.Types[field])
 	}
 	return fmt.Sprintf("%016x", xxh3.Hash(b))
+}
+
+// Compile makes of the set what clicks are held against. It fails when a predicate
+// means nothing to this release.
+func (s *FilterSet) Compile() (*filter.Set, error) {
+	types := filter.Types{}
+	for field, name := range s.Types {
+		t, err := filter.ParseType(name)
+		if err != nil {
+			return nil, fmt.Errorf("field %s: %w", field, err)
+		}
+		types[field] = t
+	}
+	definitions := make([]filter.Definition, len(s.Filters))
+	for i, f := range s.Filters {
+		definitions[i] = filter.Definition(f)
+	}
+	return filter.NewSet(definitions, types)
 }
 
 // FilterSpan is a set with the stretch of event time whose clicks are counted by it. Its

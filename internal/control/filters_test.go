@@ -158,3 +158,21 @@ func TestBadFilterRecords(t *testing.T) {
 		}
 	}
 }
+
+func TestFilterSetCompiles(t *testing.T) {
+	t.Parallel()
+	s := set("kr", "de")
+	compiled, err := s.Compile()
+	if err != nil || !slices.Equal(compiled.IDs(), []string{"de", "kr"}) {
+		t.Errorf("%v, %v", compiled, err)
+	}
+	for _, bad := range []FilterSet{
+		NewFilterSet([]Filter{{"a", "", "country ="}}, nil),
+		NewFilterSet([]Filter{{"a", "", "age > 1"}}, map[string]string{"age": "number"}),
+		NewFilterSet([]Filter{{"a", "", "age > 1"}}, map[string]string{"age": "string"}),
+	} {
+		if _, err := bad.Compile(); err == nil {
+			t.Errorf("%+v compiles", bad)
+		}
+	}
+}

@@ -99,11 +99,13 @@ func (p *Partition) Add(r *click.Record) Verdict {
 	if p.spans != nil {
 		shard = p.spread(shard, id, &c)
 	}
+	routed := click.Routed{Offset: r.Offset, Time: c.time, ID: id, Check: click.Check(r.Value), Ad: c.ad}
 	if sieve := p.sieve(c.time); sieve != nil {
-		v.Mask = sieve.mask(p.decoder, &c)
+		routed.Filters, routed.Mask = sieve.ids, sieve.mask(p.decoder, &c)
 	}
+	v.Mask = routed.Mask
 	clicks := &p.open[shard].Clicks
-	clicks.Add(&click.Routed{Offset: r.Offset, Time: c.time, ID: id, Check: click.Check(r.Value), Ad: c.ad})
+	clicks.Add(&routed)
 	p.bytes = max(p.bytes, clicks.Size())
 	v.Kind = Routed
 	return p.count(v)

@@ -22,10 +22,11 @@ type sieve struct {
 	set         *filter.Set
 	fields      *filter.Fields
 	names       []name // by field of the set
+	ids         []string
 }
 
 func newSieve(s FilterSpan) sieve {
-	v := sieve{from: s.From, until: s.Until, set: s.Set, fields: s.Set.NewFields()}
+	v := sieve{from: s.From, until: s.Until, set: s.Set, fields: s.Set.NewFields(), ids: s.Set.IDs()}
 	for _, f := range s.Set.Needs() {
 		v.names = append(v.names, makeName(f.Name))
 	}
