@@ -12,7 +12,7 @@ type Config struct {
 	Snapshots  Snapshots  `key:"snapshots" doc:"Where shards and reducers keep their state, which is what a process that takes one over begins with."`
 	Embedded   Embedded   `key:"embedded" doc:"The broker inside the process, used when kafka.brokers is empty."`
 	Input      Input      `key:"input" doc:"What a click looks like and where clicks come from."`
-	Filters    []Filter   `key:"filters" doc:"Named predicates over clicks; the clicks for which one is true are counted under its id as well. See docs/FILTERS.md."`
+	Filters    []Filter   `key:"filters" doc:"Named predicates over clicks; the clicks for which one is true are counted under its id as well (docs/FILTERS.md). Taken up at a reload, too. Without this key those that hold stay; [] is none."`
 	Window     Window     `key:"window" doc:"The windows clicks are counted in."`
 	Watermark  Watermark  `key:"watermark" doc:"How event time moves on."`
 	Dedupe     Dedupe     `key:"dedupe" doc:"How repeated clicks are known."`
@@ -252,8 +252,7 @@ func Default() Config {
 			Topics: []string{"clicks"}, Partitions: 4, Refresh: 10 * time.Second, Fields: Fields{EventID: "event_id", AdID: "ad_id", Time: "ts"},
 			TimeUnit: "ms", Types: []string{}, MaxRecordBytes: 64 << 10,
 		},
-		Filters: []Filter{},
-		Window:  Window{Size: time.Minute, AllowedLateness: 5 * time.Minute},
+		Window: Window{Size: time.Minute, AllowedLateness: 5 * time.Minute},
 		Watermark: Watermark{
 			Delay: 15 * time.Second, MaxFuture: time.Minute, IdleTimeout: 5 * time.Second,
 			SkewMargin: time.Second, TrustedTopics: []string{},

@@ -321,3 +321,19 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// A configuration that does not speak of filters is another one than one that wants none.
+func TestFiltersThatAreNotSet(t *testing.T) {
+	t.Parallel()
+	for text, set := range map[string]bool{"": false, "log: {level: info}": false, "filters: []": true} {
+		l := newLoader()
+		l.readYAML("c.yaml", []byte(text))
+		c := l.config()
+		if (c.Filters != nil) != set || len(c.Filters) > 0 {
+			t.Errorf("%q: %#v", text, c.Filters)
+		}
+		if printed := strings.Contains(string(c.Print()), "\nfilters: []\n"); printed != set {
+			t.Errorf("%q: printed %v", text, printed)
+		}
+	}
+}

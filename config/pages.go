@@ -118,6 +118,9 @@ const exampleHead = `# Configuration of clickagg. Every key stands here with its
 func (c Config) Print() []byte {
 	var b bytes.Buffer
 	for n := range c.nodes() {
+		if isRecords(n.value.Type()) && n.value.IsNil() {
+			continue // not set, which no text says
+		}
 		fmt.Fprintf(&b, "%s%s:", strings.Repeat("  ", n.depth()), n.name())
 		if !n.isSection() {
 			b.WriteString(" " + yamlText(n.value.Interface()))
