@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,12 +19,74 @@ import (
 func filterCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "filter",
-		Short:   "See by which filters clicks are counted, and since when",
-		Example: "  clickagg filter list",
+		Short:   "See, try and change the filters that clicks are counted by",
+		Example: "  clickagg filter list\n  clickagg filter check --config clickagg.yaml --file clicks.jsonl\n  clickagg filter apply --config clickagg.yaml",
 		Args:    noArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(filterListCommand())
+	c.AddCommand(filterListCommand(), filterCheckCommand(), filterApplyCommand())
+	return c
+}
+
+func filterCheckCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use: "check", Short: "Say whether the configured filters are right, and try them on clicks",
+		Long: "Check the filters of the configuration: what is wrong is named with line and column. With a file of clicks, JSON\n" +
+			"lines, plain, .gz or .zst, also count how many pass each of them. Nothing is changed, and nothing needs to run.",
+		Example: "  clickagg filter check --config clickagg.yaml --file clicks.jsonl", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := settings(c)
+			if err != nil {
+				return err
+			}
+			filters := filterSet(cfg)
+			set, err := filters.Compile()
+			if err != nil {
+				return usage(fmt.Errorf("filter check: %w", err))
+			}
+			if file == "" {
+				_, err := fmt.Fprintf(c.OutOrStdout(), "filters: %d, ok\n", set.Len())
+				return err
+			}
+			checker := checker(&cfg)
+			checker.Filter(set)
+			trial, err := dimension.Try(c.Context(), set, file, os.Stdin, func(value []byte) (uint64, error) {
+				_, _, _, err := checker.Check(value)
+				return checker.Mask(), err
+			})
+			if err != nil {
+				return fmt.Errorf("filter check: %w", err)
+			}
+			return trial.Print(c.OutOrStdout(), set)
+		},
+	}
+	c.Flags().StringVarP(&file, "file", "f", "", "clicks to try the filters on, - is standard input")
+	addKeys(c, "filters", "input", "dedupe.key")
+	return c
+}
+
+func filterApplyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "apply", Short: "Count clicks by the configured filters from now on",
+		Long: "Have clicks counted by the filters of the configuration, and by no others. They hold from an event time on that no\n" +
+			"mapper has come to yet, two or three minutes ahead as a rule; what was counted before stays. Mappers say their own\n" +
+			"configuration's filters when they start or reload, so give them the same.",
+		Example: "  clickagg filter apply --config clickagg.yaml", Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withFilters(c, func(ctx context.Context, log stream.Log, topic string, cfg config.Config, out io.Writer) error {
+				if cfg.Filters == nil {
+					return fmt.Errorf("%w: the configuration has no filters; write filters: [] to count by none", dimension.ErrUsage)
+				}
+				change, err := dimension.Apply(ctx, log, topic, filterSet(cfg))
+				if err != nil {
+					return err
+				}
+				return change.Print(out)
+			})
+		},
+	}
+	addKeys(c, "filters", "input.types", "kafka", "embedded")
 	return c
 }
 

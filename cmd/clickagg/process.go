@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,8 +53,9 @@ type process struct {
 	blobs    blob.Store       // likewise
 	facts    control.Facts
 	inputs   inputs
-	hot      *hot.Board    // what is spread
-	board    *status.Board // what other processes say; nil when there are none
+	hot      *hot.Board                        // what is spread
+	filters  atomic.Pointer[control.FilterSet] // what this process said; nil when its configuration does not speak of them
+	board    *status.Board                     // what other processes say; nil when there are none
 
 	mapper     *mapper.Metrics
 	aggregator *aggregator.Metrics

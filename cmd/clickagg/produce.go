@@ -106,7 +106,7 @@ func produceCommand() *cobra.Command {
 			}
 			defer func() { _ = log.Close() }()
 			o.Topic, o.Stdin, o.Out, o.Terminal = t.topic, os.Stdin, os.Stderr, isTerminal(os.Stderr)
-			o.Check, o.TimeField, o.Window, o.MaxFuture = checker(&cfg), cfg.Input.Fields.Time, cfg.Window.Size, cfg.Watermark.MaxFuture
+			o.Check, o.TimeField, o.Window, o.MaxFuture = checker(&cfg).Check, cfg.Input.Fields.Time, cfg.Window.Size, cfg.Watermark.MaxFuture
 			r, err := load.Produce(c.Context(), log, o)
 			if errors.Is(err, load.ErrUsage) {
 				return usage(fmt.Errorf("produce: %w", err))
@@ -136,12 +136,12 @@ func produceCommand() *cobra.Command {
 }
 
 // checker judges a line as the mapper will.
-func checker(cfg *config.Config) load.Checker {
+func checker(cfg *config.Config) *rule.Checker {
 	unit, _ := rule.ParseTimeUnit(cfg.Input.TimeUnit) // the config room refuses any other
 	return rule.NewChecker(rule.Config{
 		EventIDField: cfg.Input.Fields.EventID, AdIDField: cfg.Input.Fields.AdID, TimeField: cfg.Input.Fields.Time, TimeUnit: unit,
 		DedupeKey: cfg.Dedupe.Key, MaxRecordBytes: cfg.Input.MaxRecordBytes,
-	}).Check
+	})
 }
 
 func generateCommand() *cobra.Command {

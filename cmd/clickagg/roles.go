@@ -151,10 +151,17 @@ func (p *process) mapRole() *role {
 	m := mapper.New(p.log, p.mapperConfig(), int32(len(p.inputs.partitions())), stream.Wall{}, p.mapper, p.logger)
 	p.beside = append(p.beside,
 		func(ctx context.Context) error { return p.inputs.watch(ctx, p.log, p.cfg, m.SetSources) },
-		func(ctx context.Context) error { return m.Watch(ctx, p.inputs.partitions) })
+		func(ctx context.Context) error { return m.Watch(ctx, p.inputs.partitions) },
+		p.watchFilters)
 	return &role{
 		name: roleMapper, group: p.group(roleMapper), partitions: p.inputs.partitions, working: func() int { return len(p.mapper.Sources()) },
-		check: func(ctx context.Context) error { return m.Check(ctx, p.inputs.partitions()) },
+		check: func(ctx context.Context) error {
+			if err := m.Check(ctx, p.inputs.partitions()); err != nil {
+				return err
+			}
+			// Before the first click: what an installation begins with is counted by them.
+			return p.sayFilters(ctx, p.cfg)
+		},
 		work: func(ctx context.Context, part stream.Partition) error {
 			t, err := p.log.Topic(ctx, part.Topic)
 			if err != nil {

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,17 +76,22 @@ func runRoles(c *cobra.Command, text string) error {
 	if err := possible(cfg, roles); err != nil {
 		return usage(err)
 	}
-	return run(c.Context(), cfg, roles)
+	return run(c.Context(), cfg, roles, func() (config.Config, error) { return settings(c) })
 }
 
-func run(ctx context.Context, cfg config.Config, roles []string) error {
+// run runs roles until ctx ends. At SIGHUP the configuration is read anew.
+func run(ctx context.Context, cfg config.Config, roles []string, reread func() (config.Config, error)) error {
 	logger, err := ops.Logger(cfg.Log)
 	if err != nil {
 		return usage(err)
 	}
 	defer func() { _ = logger.Sync() }()
 	ops.TuneMemory()
+	hangups := make(chan os.Signal, 1) // one that comes during the start is heard after it
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	p := newProcess(ctx, cfg, roles, logger)
+	p.beside = append(p.beside, func(ctx context.Context) error { return p.reload(ctx, hangups, reread) })
 	if err := p.open(ctx); err != nil {
 		err = errors.Join(err, p.close())
 		if ctx.Err() != nil { // told to stop while it waited for a server
@@ -122,7 +130,7 @@ func statusOf(err error) error {
 	case errors.Is(err, mapper.ErrLoss), errors.Is(err, stage.ErrLoss), errors.Is(err, broker.ErrDamaged), errors.Is(err, ops.ErrForeign), errors.Is(err, control.ErrLost),
 		errors.As(err, new(window.Gap)), errors.As(err, new(*merge.Gap)):
 		return &exit{status: 4, err: err}
-	case errors.Is(err, cassandra.ErrUnfit), errors.Is(err, stream.ErrReplaced), errors.Is(err, stream.ErrCreateTime), errors.Is(err, control.ErrMismatch), errors.Is(err, control.ErrRules), errors.Is(err, topology.ErrUnfit):
+	case errors.Is(err, cassandra.ErrUnfit), errors.Is(err, stream.ErrReplaced), errors.Is(err, stream.ErrCreateTime), errors.Is(err, control.ErrMismatch), errors.Is(err, control.ErrRules), errors.Is(err, mapper.ErrFilters), errors.Is(err, topology.ErrUnfit):
 		return &exit{status: 2, err: err}
 	}
 	return &exit{status: 3, err: err}

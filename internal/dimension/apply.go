@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
+	"time"
 
 	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/stream"
@@ -57,6 +60,37 @@ func Apply(ctx context.Context, log stream.Log, topic string, set control.Filter
 		return Change{}, fmt.Errorf("filters: topic %s does not show what was just written to it", topic)
 	}
 	return c, nil
+}
+
+// Print says what a change came to.
+func (c *Change) Print(w io.Writer) error {
+	from := time.UnixMilli(c.Now.From).UTC().Format(time.RFC3339)
+	if !c.Changed {
+		_, err := fmt.Fprintf(w, "these %d filters hold already, for clicks from %s on\n", len(c.Now.Filters), from)
+		return err
+	}
+	d := c.Difference()
+	for _, l := range [...]struct {
+		what string
+		ids  []string
+	}{{"added", d.Added}, {"changed", d.Changed}, {"removed", d.Removed}} {
+		if len(l.ids) > 0 {
+			if _, err := fmt.Fprintf(w, "%s: %s\n", l.what, strings.Join(l.ids, ", ")); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := fmt.Fprintf(w, "%d filters hold for clicks from %s on\n", len(c.Now.Filters), from)
+	return err
+}
+
+// Difference is what a change did to the filters before.
+func (c *Change) Difference() Difference {
+	before := control.FilterSet{}
+	if c.Before != nil {
+		before = c.Before.FilterSet
+	}
+	return Differences(&before, &c.Now.FilterSet)
 }
 
 // Difference lists what another set has beyond, without and unlike this one, by

@@ -8,8 +8,10 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -25,18 +27,18 @@ func TestApply(t *testing.T) {
 	t.Parallel()
 	log := installation(t)
 	// Case: where nothing was mapped yet, filters hold from the beginning of time.
-	first := apply(t, log, set(filter("kr", "a")))
+	first := apply(t, log, set(one("kr", "a")))
 	if !first.Changed || first.Before != nil || first.Now.From != 0 {
 		t.Errorf("first: %+v", first)
 	}
 	// Case: the same again is not written.
 	end := len(log.Records(topic, 0))
-	if c := apply(t, log, set(filter("kr", "a"))); c.Changed || !reflect.DeepEqual(c.Now, first.Now) || len(log.Records(topic, 0)) != end {
+	if c := apply(t, log, set(one("kr", "a"))); c.Changed || !reflect.DeepEqual(c.Now, first.Now) || len(log.Records(topic, 0)) != end {
 		t.Errorf("again: %+v", c)
 	}
 	// Case: others hold from the end of what is open.
 	open(t, log, 5*minute)
-	second := apply(t, log, set(filter("kr", "b"), filter("us", "c")))
+	second := apply(t, log, set(one("kr", "b"), one("us", "c")))
 	if !second.Changed || second.Before == nil || second.Before.Version != first.Now.Version || second.Now.From != 5*minute {
 		t.Errorf("second: %+v", second)
 	}
@@ -57,7 +59,7 @@ func TestApply(t *testing.T) {
 
 func TestDifferences(t *testing.T) {
 	t.Parallel()
-	before, now := set(filter("a", "1"), filter("b", "1"), filter("c", "1")), set(filter("d", "1"), filter("b", "2"), filter("c", "1"))
+	before, now := set(one("a", "1"), one("b", "1"), one("c", "1")), set(one("d", "1"), one("b", "2"), one("c", "1"))
 	if d := Differences(&before, &now); !reflect.DeepEqual(d, Difference{Added: []string{"d"}, Removed: []string{"a"}, Changed: []string{"b"}}) {
 		t.Errorf("%+v", d)
 	}
@@ -66,7 +68,7 @@ func TestDifferences(t *testing.T) {
 func TestRows(t *testing.T) {
 	t.Parallel()
 	log := installation(t)
-	a, b, b2, c := filter("a", "1"), filter("b", "1"), filter("b", "2"), filter("c", "1")
+	a, b, b2, c := one("a", "1"), one("b", "1"), one("b", "2"), one("c", "1")
 	apply(t, log, set(a, b)) // offset 2: the identity and what is open stand before it
 	open(t, log, 2*minute)
 	apply(t, log, set(a, b2, c)) // 4; it never holds
@@ -79,7 +81,7 @@ func TestRows(t *testing.T) {
 	want := []storage.Filter{
 		row(a, 0, 4*minute, 7), row(b, 0, 2*minute, 4), row(b2, 2*minute, click.None, 4), row(c, 2*minute, 2*minute, 5),
 	}
-	got := Rows(load(t, log))
+	got := Rows(facts(t, log))
 	slices.SortFunc(got, func(a, b storage.Filter) int { return strings.Compare(a.ID, b.ID)*4 + int(a.From-b.From)/minute })
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)
@@ -94,10 +96,10 @@ func TestRows(t *testing.T) {
 func TestRowsOfOtherTypes(t *testing.T) {
 	t.Parallel()
 	log := installation(t)
-	apply(t, log, control.NewFilterSet([]control.Filter{filter("a", "age > 1")}, map[string]string{"age": "int"}))
+	apply(t, log, control.NewFilterSet([]control.Filter{one("a", "age > 1")}, map[string]string{"age": "int"}))
 	open(t, log, minute)
-	apply(t, log, control.NewFilterSet([]control.Filter{filter("a", "age > 1")}, map[string]string{"age": "float"}))
-	if rows := Rows(load(t, log)); len(rows) != 2 {
+	apply(t, log, control.NewFilterSet([]control.Filter{one("a", "age > 1")}, map[string]string{"age": "float"}))
+	if rows := Rows(facts(t, log)); len(rows) != 2 {
 		t.Errorf("%+v", rows)
 	}
 }
@@ -137,11 +139,11 @@ func TestKeepInAnyOrder(t *testing.T) {
 			var filters []control.Filter
 			for _, id := range []string{"a", "b", "c"} {
 				if random.IntN(3) > 0 {
-					filters = append(filters, filter(id, string(rune('0'+random.IntN(2)))))
+					filters = append(filters, one(id, string(rune('0'+random.IntN(2)))))
 				}
 			}
 			apply(t, log, set(filters...))
-			seen = append(seen, load(t, log))
+			seen = append(seen, facts(t, log))
 		}
 		want := &dimensionTable{rows: map[string]storage.Filter{}}
 		if err := Keep(t.Context(), want, seen[len(seen)-1]); err != nil {
@@ -165,40 +167,49 @@ func TestFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := installation(t)
 		ctx, cancel := context.WithCancel(t.Context())
+		var mu sync.Mutex // of the two below
 		var heard []int
 		var away error
 		core, lines := observer.New(zap.WarnLevel)
 		done := make(chan error, 1)
 		go func() {
-			done <- Follow(ctx, log, topic, *load(t, log), stream.Wall{}, zap.New(core), func(_ context.Context, f *control.Facts) error {
+			done <- Follow(ctx, log, topic, *facts(t, log), stream.Wall{}, zap.New(core), func(_ context.Context, f *control.Facts) error {
 				now, _ := f.Filters()
+				mu.Lock()
+				defer mu.Unlock()
 				heard = append(heard, len(now.Filters))
 				return away
 			})
 		}()
 		pass := func(want ...int) {
 			t.Helper()
-			// A little later than the look that is due.
-			if stream.Wall.Sleep(stream.Wall{}, ctx, followEvery+1) != nil {
-				t.Fatal("ended")
-			}
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if !slices.Equal(heard, want) {
 				t.Errorf("heard %v, want %v", heard, want)
 			}
 			heard = nil
 		}
 		pass() // nothing was said
-		apply(t, log, set(filter("a", "1")))
+		apply(t, log, set(one("a", "1")))
 		pass(1)
 		open(t, log, minute)
 		pass() // nothing new
-		away = errors.New("away")
-		apply(t, log, set(filter("a", "1"), filter("b", "1")))
+		fail := func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			away = err
+		}
+		fail(errors.New("away"))
+		apply(t, log, set(one("a", "1"), one("b", "1")))
 		pass(2)
-		pass(2) // until it is done
-		away = nil
-		pass(2)
+		for _, err := range []error{errors.New("still away"), nil} { // until it is done
+			fail(err)
+			time.Sleep(followEvery)
+			pass(2)
+		}
+		time.Sleep(3 * followEvery)
 		pass()
 		if lines.Len() != 1 {
 			t.Errorf("%d lines", lines.Len())
@@ -240,5 +251,25 @@ func TestPrint(t *testing.T) {
 	b.Reset()
 	if err := Print(&b, list, true); err != nil || !strings.Contains(b.String(), `"where": "country == \"KR\" && x < 1"`) {
 		t.Errorf("%s, %v", b.String(), err)
+	}
+}
+
+func TestPrintChange(t *testing.T) {
+	t.Parallel()
+	log := installation(t)
+	for _, c := range []struct {
+		set  control.FilterSet
+		want string
+	}{
+		{set(one("a", "1"), one("b", "1")), "added: a, b\n2 filters hold for clicks from 1970-01-01T00:00:00Z on\n"},
+		{set(one("a", "1"), one("b", "1")), "these 2 filters hold already, for clicks from 1970-01-01T00:00:00Z on\n"},
+		{set(one("a", "2"), one("c", "1")), "added: c\nchanged: a\nremoved: b\n2 filters hold for clicks from 1970-01-01T00:01:00Z on\n"},
+	} {
+		var b bytes.Buffer
+		change := apply(t, log, c.set)
+		if err := change.Print(&b); err != nil || b.String() != c.want {
+			t.Errorf("%q, %v", b.String(), err)
+		}
+		open(t, log, minute)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/clickagg/clickagg/internal/stream"
 )
 
-// followEvery is how often the control topic is looked at for other filters. They hold
-// two or three minutes after they were said.
+// followEvery is how long the control topic is waited for, and until what failed is
+// tried again.
 const followEvery = 5 * time.Second
 
 // Follow calls f with all facts when filters were said, before or meanwhile, until ctx
@@ -31,11 +31,16 @@ func Follow(ctx context.Context, log stream.Log, topic string, facts control.Fac
 				}
 			}
 		}
-		if err != nil && !failing && ctx.Err() == nil {
+		if err == nil {
+			err = control.Await(ctx, log, topic, facts, followEvery)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil && !failing {
 			logger.Warn("what was said of filters is not followed; tried again", zap.Duration("every", followEvery), zap.Error(err))
 		}
-		failing = err != nil
-		if clock.Sleep(ctx, followEvery) != nil {
+		if failing = err != nil; failing && clock.Sleep(ctx, followEvery) != nil {
 			return nil
 		}
 	}

@@ -38,7 +38,7 @@ func open(t *testing.T, log *memory.Log, before int64) {
 // set is a set of filters without further fields.
 func set(filters ...control.Filter) control.FilterSet { return control.NewFilterSet(filters, nil) }
 
-func filter(id, where string) control.Filter { return control.Filter{ID: id, Where: where} }
+func one(id, where string) control.Filter { return control.Filter{ID: id, Where: where} }
 
 func apply(t *testing.T, log *memory.Log, s control.FilterSet) Change {
 	t.Helper()
@@ -49,11 +49,11 @@ func apply(t *testing.T, log *memory.Log, s control.FilterSet) Change {
 	return c
 }
 
-func load(t *testing.T, log *memory.Log) *control.Facts {
+func facts(t *testing.T, log *memory.Log) *control.Facts {
 	t.Helper()
-	facts, err := control.Load(t.Context(), log, topic)
+	f, err := control.Load(t.Context(), log, topic)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &facts
+	return &f
 }

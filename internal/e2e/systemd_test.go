@@ -30,6 +30,7 @@ func TestUnitIsWhatItPromises(t *testing.T) {
 	for key, want := range map[string][]string{
 		"Service.Type":               {"notify"},
 		"Service.KillSignal":         {"SIGTERM"},
+		"Service.ExecReload":         {"/bin/kill -HUP $MAINPID"},
 		"Service.Restart":            {"always"},
 		"Service.DynamicUser":        {"yes"},
 		"Service.StateDirectory":     {"clickagg/%i clickagg/snapshots"},
