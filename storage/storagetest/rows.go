@@ -231,6 +231,40 @@ func testFilters(_ *testing.T, f *fixture) {
 	}
 }
 
+// testFiltersOfWindow applies what is said of the same ads and windows under several filters,
+// mixed as reducers say it. What is said under one, and how new it is, changes nothing under another.
+func testFiltersOfWindow(_ *testing.T, f *fixture) {
+	rng := rand.New(rand.NewPCG(8, 1))
+	filters := []string{click.FilterAll, "0", "KR", "mobile"}
+	var said storage.Batch
+	for i, filter := range filters {
+		h := history(rng, filter)
+		for j := range h.Results {
+			h.Results[j].Version += int64(i) * 100
+		}
+		for j := range h.Rankings {
+			h.Rankings[j].Version += int64(i) * 100
+		}
+		said.Results, said.Rankings = append(said.Results, h.Results...), append(said.Rankings, h.Rankings...)
+	}
+	rng.Shuffle(len(said.Results), func(i, j int) { said.Results[i], said.Results[j] = said.Results[j], said.Results[i] })
+	rng.Shuffle(len(said.Rankings), func(i, j int) { said.Rankings[i], said.Rankings[j] = said.Rankings[j], said.Rankings[i] })
+	want := newModel()
+	for len(said.Results)+len(said.Rankings) > 0 {
+		b := storage.Batch{Results: take(rng, &said.Results), Rankings: take(rng, &said.Rankings)}
+		f.apply(b)
+		want.apply(&b)
+	}
+	for range 2 {
+		for _, filter := range filters {
+			f.wantCells(filter, want.scan(filter, nil, math.MinInt64, math.MaxInt64))
+			f.wantCount(filter, "b", -size, size, want)
+			f.wantRankings(filter, -size, 2*size, want)
+		}
+		f.store = f.reopen()
+	}
+}
+
 func testScanStops(t *testing.T, f *fixture) {
 	f.apply(storage.Batch{Results: []click.Result{result("a", 0, 1, 1), result("b", 0, 1, 1)}})
 	enough := errors.New("enough")

@@ -29,6 +29,7 @@ func Run(t *testing.T, open Open) {
 		{"cells are ordered by window, then by the ad's bytes", testBytes},
 		{"ranges are half open", testRanges},
 		{"filters are apart", testFilters},
+		{"a window's filters are apart, version by version", testFiltersOfWindow},
 		{"a scan stops when told", testScanStops},
 		{"ads are found by how they begin", testAds},
 		{"ranked lists come back whole", testRankings},
