@@ -24,6 +24,7 @@ type event struct {
 	ad   string
 	id   int
 	at   int64 // event time; of a watermark record, the watermark
+	tags
 }
 
 // maker produces clicks: mostly in time, some out of order, late, repeated,
@@ -64,6 +65,7 @@ func (m *maker) produce() {
 	}
 	m.ids++
 	e := event{ad: m.ad(), id: m.ids, at: w.now - int64(w.choose(3_000, "how old the click is"))}
+	e.tags = tags{w.choose(3, "which country"), w.choose(2, "which device")}
 	e.at -= int64(w.weather.history) * 3_600_000
 	switch {
 	case w.weather.oneIn(w, w.weather.disorder, "a click comes out of order"):
@@ -96,7 +98,7 @@ func (m *maker) land(partition int, e event) {
 	case closing:
 		headers = []click.Header{{Key: click.HeaderWatermark, Value: strconv.AppendInt(nil, e.at, 10)}}
 	default:
-		value = fmt.Appendf(nil, `{"event_id":"%d","ad_id":"%s","ts":%d}`, e.id, e.ad, e.at)
+		value = fmt.Appendf(nil, `{"event_id":"%d","ad_id":"%s","ts":%d,"country":"c%d","device":"d%d"}`, e.id, e.ad, e.at, e.country, e.device)
 	}
 	w.produced[partition] = append(w.produced[partition], e)
 	w.log.land(w.now, input, []stream.Message{{Partition: int32(partition), Value: value, Headers: headers}})

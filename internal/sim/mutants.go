@@ -46,6 +46,13 @@ const (
 	bySource                 // clicks of a spread ad go to a shard by their source
 	newestShare              // one shard's share is taken for the count
 	ranksShares              // a share is only told when it is among the shard's best
+	missesFilters            // a mapper does not look which filters were set last before it opens a minute
+	newestFilters            // what a bit means is read from the filters that hold now
+	oneSet                   // all masks of a section are read by the filters of its first
+	unmaskedShares           // clicks of spread ads pass no filters
+	forgetsMasks             // a snapshot does not keep what passed filters
+	finalRowsLost            // a row of a filter is not sent when its window becomes final
+	correctsAllOnly          // a correction does not reach the filters
 	mutants                  // one past the last
 )
 
@@ -54,6 +61,7 @@ var mutantNames = [mutants]string{
 	"forgets sources", "marks first", "any order", "restarted versions", "free idle", "blind",
 	"own tick", "loses a part", "own clock", "always ended", "ends anyhow", "reopens", "forgets silence", "silent begin", "same term", "anyone commits", "unaware",
 	"opens alone", "misses spreads", "newest spread", "by source", "newest share", "ranks shares",
+	"misses filters", "newest filters", "one set", "unmasked shares", "forgets masks", "final rows lost", "corrects all only",
 }
 
 func (m mutant) String() string { return mutantNames[m] }
@@ -71,6 +79,8 @@ func (m mutant) log(h handle, w *world) stream.Log {
 		return &deltas{handle: h, sent: map[cellKey]int64{}}
 	case newestSpread, bySource, newestShare, ranksShares:
 		return &misrouter{handle: h, m: m, w: w}
+	case newestFilters, oneSet, unmaskedShares, finalRowsLost, correctsAllOnly:
+		return &sieve{handle: h, m: m, w: w}
 	case forgetsSources, marksFirst, anyOrder, restartedVersions, freeIdle, letsGo, losesPart, sameTerm:
 		return &liar{handle: h, m: m, w: w}
 	}
@@ -174,7 +184,7 @@ func (d *deltas) Append(ctx context.Context, topic string, messages []stream.Mes
 			if err != nil {
 				continue
 			}
-			k := cellKey{string(r.Ad), r.Start}
+			k := cellOf(&r)
 			r.Count, d.sent[k] = r.Count-d.sent[k], r.Count
 			messages[i].Value = r.AppendJSON(nil)
 		}
@@ -256,6 +266,9 @@ func (p *proc) see(topic string, records []click.Record) []click.Record {
 	if topic == p.w.topics.Control {
 		return p.overlook(records)
 	}
+	if topic == p.w.topics.Shuffle && p.unmasked > 0 {
+		return p.unmask(records)
+	}
 	if p.w.mutant != ownTick || topic != p.w.topics.Shuffle {
 		return records
 	}
@@ -282,6 +295,8 @@ func (p *proc) overlook(records []click.Record) []click.Record {
 			return kind == "open" && !p.wrote[string(r.Value)]
 		case missesSpreads:
 			return kind == "hot" && r.Append > p.w.now-20_000
+		case missesFilters:
+			return kind == "filters" && r.Append > p.w.now-20_000
 		}
 		return false
 	})

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/control"
 )
 
 // answer is what the raw log says, found the slow and obvious way.
@@ -14,11 +15,12 @@ type answer struct {
 	late     int64
 	rejected int64
 	marks    int64
+	filters  []control.FilterSpan
 }
 
 // oracle reads the input from its start, partition by partition. It knows nothing
 // of shards, crashes, or the order between partitions. Since when the topic is
-// live it takes from the control topic, which is part of the log, and where a source
+// live, and which filters hold when, it takes from the control topic, which is part of the log, and where a source
 // was handed over to other rules from its positions.
 func (w *world) oracle() answer {
 	a := answer{counts: map[cellKey]int64{}}
@@ -29,6 +31,8 @@ func (w *world) oracle() answer {
 			live = r.Append
 		}
 	}
+	facts := w.facts()
+	a.filters = facts.FilterSpans(click.None)
 	for p, partition := range w.log.topics[input].partitions {
 		w.recount(partition, w.produced[p], w.eras[p], live, seen, &a)
 	}
@@ -85,7 +89,9 @@ func (w *world) recount(partition []click.Record, produced []event, eras []era, 
 			default:
 				seen[id] = true
 				a.valid++
-				a.counts[cellKey{e.ad, end - c.size}]++
+				for _, filter := range passed(a.filters, &e, end-c.size) {
+					a.counts[cellKey{filter, e.ad, end - c.size}]++
+				}
 			}
 		}
 	}

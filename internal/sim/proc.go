@@ -36,6 +36,8 @@ type proc struct {
 	heard bool                       // a broker has told its time
 	tick  int64                      // planted fault: a shard's own
 	wrote map[string]bool            // values it wrote to the control topic
+	// Planted fault: it sees no masks of the shuffle topic's offsets below.
+	unmasked int64
 }
 
 // errKilled unwinds a killed process. Nothing it does after this counts.

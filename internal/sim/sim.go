@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -19,6 +18,8 @@ type Result struct {
 	Parts                            int64 // records of what was too large for one
 	Switches                         int   // spreads of hot ads that were begun or ended
 	Shares                           int64 // counts of a spread ad that a shard told of
+	Sets                             int   // sets of filters that held
+	Filtered                         int64 // counts of an ad under a filter
 }
 
 // Add adds another history's.
@@ -36,6 +37,8 @@ func (r *Result) Add(o Result) {
 	r.Parts += o.Parts
 	r.Switches += o.Switches
 	r.Shares += o.Shares
+	r.Sets += o.Sets
+	r.Filtered += o.Filtered
 }
 
 // Run plays one whole history and returns the first broken promise.
@@ -46,8 +49,11 @@ func run(choose Chooser, m mutant) (Result, error) {
 	if m == sameTerm || m == endsAnyhow {
 		weather.handOvers() // one history in four has them, which is few to find these by
 	}
-	if m >= opensAlone {
+	if m >= opensAlone && m <= ranksShares || m == unmaskedShares {
 		weather.heat(choose) // nor in each an ad is hot
+	}
+	if m >= missesFilters {
+		weather.sifts = 200 // nor do filters change
 	}
 	cfg := defaults()
 	if weather.hot > 0 {
@@ -74,11 +80,15 @@ func run(choose Chooser, m mutant) (Result, error) {
 		}
 	}
 	w.spread(&r)
-	for _, c := range w.db.cells {
+	for k, c := range w.db.cells {
 		if c.State == click.Corrected {
 			r.Corrected++
 		}
+		if k.filter != click.FilterAll {
+			r.Filtered++
+		}
 	}
+	r.Sets = len(a.filters)
 	return r, err
 }
 
@@ -241,6 +251,9 @@ func (w *world) disturb() {
 	if w.weather.oneIn(w, w.weather.pins, "an operator pins or unpins an ad") {
 		w.pin()
 	}
+	if w.weather.oneIn(w, w.weather.sifts, "an operator sets other filters") {
+		w.sift()
+	}
 	if w.weather.oneIn(w, w.weather.wipe, "the snapshots are lost") {
 		w.snaps = map[string][]byte{}
 	}
@@ -314,16 +327,16 @@ func (w *world) check() error {
 	for k, want := range a.counts {
 		got := w.db.cells[k]
 		if got.Count != want {
-			return w.failure("P1: %s at %d: counted %d, the log says %d", k.ad, k.start, got.Count, want)
+			return w.failure("P1: %s at %d under %s: counted %d, the log says %d", k.ad, k.start, k.filter, got.Count, want)
 		}
 		if got.State == click.Provisional {
-			return w.failure("liveness: %s at %d is still provisional", k.ad, k.start)
+			return w.failure("liveness: %s at %d under %s is still provisional", k.ad, k.start, k.filter)
 		}
 		last = max(last, k.start)
 	}
 	for k, got := range w.db.cells {
 		if got.Count != 0 && a.counts[k] == 0 {
-			return w.failure("P1: %s at %d: counted %d, the log says none", k.ad, k.start, got.Count)
+			return w.failure("P1: %s at %d under %s: counted %d, the log says none", k.ad, k.start, k.filter, got.Count)
 		}
 	}
 	if done := w.db.completeUntil(); done < last+w.cfg.size {
@@ -336,37 +349,6 @@ func (w *world) check() error {
 		return err
 	}
 	return w.checkAccount(&a)
-}
-
-// checkRankings recounts every window's ranked list.
-func (w *world) checkRankings(a *answer) error {
-	clicks := map[int64]int64{}
-	for k, n := range a.counts {
-		clicks[k.start] += n
-	}
-	for start, n := range clicks {
-		r, ok := w.db.rankings[start]
-		if !ok || r.Clicks != n || r.State == click.Provisional {
-			return w.failure("ranking of %d: %d clicks, %s; the log says %d clicks", start, r.Clicks, r.State, n)
-		}
-		if l := w.db.lineages[start]; l.Version != r.Version || l.State != r.State {
-			return w.failure("ranking of %d: version %d, %s; its lineage has %d, %s", start, r.Version, r.State, l.Version, l.State)
-		}
-		for i, row := range r.Top {
-			if a.counts[cellKey{string(row.Ad), start}] != row.Count {
-				return w.failure("ranking of %d: %s has %d", start, row.Ad, row.Count)
-			}
-			if i > 0 && (r.Top[i-1].Count < row.Count || r.Top[i-1].Count == row.Count && bytes.Compare(r.Top[i-1].Ad, row.Ad) >= 0) {
-				return w.failure("ranking of %d: %s before %s", start, r.Top[i-1].Ad, row.Ad)
-			}
-		}
-		for k, n := range a.counts {
-			if k.start == start && !listed(r.Top, k.ad) && (len(r.Top) < ranked || above(n, k.ad, &r.Top[len(r.Top)-1])) {
-				return w.failure("ranking of %d: %s with %d is missing", start, k.ad, n)
-			}
-		}
-	}
-	return nil
 }
 
 // checkEmissions: who runs one shard speaks at the same positions as all others who
@@ -392,19 +374,6 @@ func (w *world) checkEmissions() error {
 		}
 	}
 	return nil
-}
-
-func listed(top []click.Row, ad string) bool {
-	for i := range top {
-		if string(top[i].Ad) == ad {
-			return true
-		}
-	}
-	return false
-}
-
-func above(count int64, ad string, r *click.Row) bool {
-	return count > r.Count || count == r.Count && ad < string(r.Ad)
 }
 
 // checkAccount adds up the last partials: P5, and the oracle's own accounting.

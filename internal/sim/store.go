@@ -11,15 +11,22 @@ import (
 )
 
 type cellKey struct {
-	ad    string
-	start int64
+	filter, ad string
+	start      int64
+}
+
+func cellOf(r *click.Result) cellKey { return cellKey{r.Filter, string(r.Ad), r.Start} }
+
+type listKey struct {
+	filter string
+	start  int64
 }
 
 // database is the store all writers share. It watches every write: what it sees
 // is what a reader could have seen.
 type database struct {
 	cells    map[cellKey]click.Result
-	rankings map[int64]click.Ranking
+	rankings map[listKey]click.Ranking
 	lineages map[int64]click.Lineage
 	marks    map[[2]int32]storage.Mark
 	need     int   // marks there are when every partition has heard every reducer
@@ -30,7 +37,7 @@ type database struct {
 
 func newDatabase(marks int) *database {
 	return &database{
-		cells: map[cellKey]click.Result{}, rankings: map[int64]click.Ranking{}, lineages: map[int64]click.Lineage{},
+		cells: map[cellKey]click.Result{}, rankings: map[listKey]click.Ranking{}, lineages: map[int64]click.Lineage{},
 		marks: map[[2]int32]storage.Mark{}, need: marks,
 	}
 }
@@ -42,7 +49,7 @@ func (d *database) broken(format string, args ...any) {
 }
 
 func (d *database) put(r *click.Result) {
-	k := cellKey{string(r.Ad), r.Start}
+	k := cellOf(r)
 	old, ok := d.cells[k]
 	if ok && !d.naive && !d.adds {
 		switch {
@@ -88,9 +95,9 @@ func (d *database) apply(b *storage.Batch) {
 	}
 	for i := range b.Rankings {
 		r := b.Rankings[i]
-		if r.Version > d.rankings[r.Start].Version || d.naive {
+		if k := (listKey{r.Filter, r.Start}); r.Version > d.rankings[k].Version || d.naive {
 			r.Top = slices.Clone(r.Top)
-			d.rankings[r.Start] = r
+			d.rankings[k] = r
 		}
 	}
 	for i := range b.Lineages {

@@ -19,6 +19,7 @@ type weather struct {
 	gives                                                    int // a request is given up by who was told to stop
 	hot                                                      int // so many clicks in a window make an ad hot
 	pins                                                     int // an operator spreads an ad or ends that
+	sifts                                                    int // an operator sets other filters
 	ahead                                                    int // ms that are opened beyond what is needed
 	standby                                                  bool
 	guarded                                                  bool // the coordinator asks who commits; it always asks mappers
@@ -58,6 +59,7 @@ func drawWeather(choose Chooser) weather {
 	if choose(3, "weather: hot ads") > 0 {
 		w.heat(choose)
 	}
+	w.sifts = often("filters", 1000, 200)
 	w.lopsided = []int{0, w.events / 2}[choose(2, "weather: lopsided")]
 	return w
 }

@@ -214,6 +214,7 @@ func (w *world) writer(p *proc) *writer.Writer {
 func (w *world) start(r *role) {
 	r.now = w.spawn(r, r.run)
 	r.now.draw()
+	r.now.forget()
 	w.procs = append(w.procs, r.now)
 }
 
