@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -104,6 +105,32 @@ func TestFilterSpans(t *testing.T) {
 	}
 	if a, b := p.State(), plain.State(); a != b {
 		t.Errorf("state %v with filters, %v without", a, b)
+	}
+}
+
+// TestSectionsTellMasks: the clicks of a section are told with their masks, and with the filters of their
+// own minutes, which follow each other in one section.
+func TestSectionsTellMasks(t *testing.T) {
+	t.Parallel()
+	one, two := filters(t, `ad_id != ""`), filters(t, "false", `ad_id != ""`)
+	p := newPartition()
+	p.Filter([]FilterSpan{{From: base, Until: base + 60_000, Set: one}, {From: base + 60_000, Until: click.None, Set: two}})
+	want := map[int64]string{0: "[00] 1", 1: "[00 01] 10", 2: "[00] 1", 3: "[] 0"}
+	for i, at := range []int64{base, base + 60_000, base + 59_999, base - 1} {
+		p.Add(clickAt(int64(i), at, base+120_000))
+	}
+	got := map[int64]string{}
+	for _, s := range p.Seal(4, click.None, click.None, 1) {
+		parsed, err := click.ParseSection(s.Append(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r := (click.Routed{}); parsed.Clicks.Next(&r); {
+			got[r.Offset] = fmt.Sprintf("%v %b", r.Filters, r.Mask)
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
