@@ -168,3 +168,32 @@ func ask(f func(*cobra.Command, *client.Client, []string) error) func(*cobra.Com
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+func auditCommand() *cobra.Command {
+	var o query.AuditOptions
+	c := &cobra.Command{
+		Use:   "audit",
+		Short: "Prove what is billed for a range: counts, published lists and the account of every source",
+		Long: "Hold everything that is stored of the complete minutes of a range against itself: the counts of each minute against the ranked list\n" +
+			"published with them, and the account of every source partition from minute to minute, so that each record has one verdict and no\n" +
+			"offset is missing. The exit status is 0 if all of it holds, 1 if not. What -o json prints is evidence to keep: the table names its SHA-256.",
+		Example: "  clickagg audit --from 2019-11-24T00:00:00Z --to 2019-12-01T00:00:00Z\n  clickagg audit --last 24h -o json > evidence.json",
+		Args:    noArgs,
+		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
+			o.Progress = func(minutes int64) *progress.Bar {
+				return progress.Start(os.Stderr, isTerminal(os.Stderr), minutes, "minutes")
+			}
+			err := query.Audit(c.Context(), to, o, c.OutOrStdout())
+			if errors.Is(err, query.ErrFindings) {
+				return &exit{status: 1, err: err}
+			}
+			return err
+		}),
+	}
+	c.Flags().StringVar(&o.Range.From, "from", "", "beginning: RFC 3339, Unix seconds or ms, or relative like -24h")
+	c.Flags().StringVar(&o.Range.To, "to", "", "end, in the same notations (default now)")
+	c.Flags().StringVar(&o.Range.Last, "last", "", "instead of --from and --to: a length up to now, like 24h")
+	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table or json")
+	addKeys(c, "api")
+	return c
+}

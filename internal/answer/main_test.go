@@ -24,6 +24,7 @@ type fake struct {
 
 	cells    map[int64][]storage.Cell // by window, in the order of their ads
 	lists    map[int64]click.Ranking
+	lineages map[int64]click.Lineage
 	complete int64
 	err      error
 	asked    []string // the calls, in order
@@ -116,4 +117,9 @@ func (f *fake) Ads(_ context.Context, _, prefix string, from, to int64, limit in
 		}
 	}
 	return storage.FirstAds(ads, limit), f.err
+}
+
+func (f *fake) Lineage(_ context.Context, start int64) (click.Lineage, bool, error) {
+	l, ok := f.lineages[start]
+	return l, ok, f.err
 }

@@ -69,11 +69,7 @@ func lineageOf(l *click.Lineage) Lineage {
 		o := &l.Sources[i]
 		a.Sources[i] = Origin{
 			TopicID: hex.EncodeToString(o.Source.ID[:]), Heard: o.Heard, Settled: o.Settled,
-			Accounting: Accounting{
-				Source: o.Source.String(), Received: o.Account.Received, Marks: o.Account.Marks, Late: o.Account.Late,
-				Rejected: o.Account.RejectedTotal(), Counted: o.Tally.Counted, Duplicate: o.Tally.Duplicate,
-				Conflict: o.Tally.Conflict, Crowded: o.Tally.Crowded, Stale: o.Tally.Stale, Holds: o.Holds(),
-			},
+			Accounting: accountingOf(o.Source, &o.Account, &o.Tally),
 		}
 		a.Holds = a.Holds && o.Holds()
 	}

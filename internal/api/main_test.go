@@ -29,6 +29,7 @@ type fake struct {
 
 	cells    []storage.Cell
 	filters  []storage.Filter
+	lists    []click.Ranking
 	lineage  click.Lineage
 	complete int64
 	err      error
@@ -40,8 +41,8 @@ func (f *fake) CompleteUntil(context.Context) (int64, error) { return f.complete
 
 func (f *fake) Filters(context.Context) ([]storage.Filter, error) { return f.filters, f.err }
 
-func (f *fake) Rankings(context.Context, string, int64, int64) ([]click.Ranking, error) {
-	return nil, f.err
+func (f *fake) Rankings(_ context.Context, _ string, from, to int64) ([]click.Ranking, error) {
+	return slices.DeleteFunc(slices.Clone(f.lists), func(l click.Ranking) bool { return l.Start < from || to <= l.Start }), f.err
 }
 
 func (f *fake) Lineage(_ context.Context, start int64) (click.Lineage, bool, error) {

@@ -98,6 +98,7 @@ func TestChaos(t *testing.T) {
 	c.complete(ctx, l.report.Watermark)
 	t.Logf("%d faults; complete %s after the last was healed and all was sent", faults, time.Since(healed).Round(time.Millisecond))
 	c.isTruth(ctx, l.truth)
+	c.isProven(l.truth)
 	c.wereSpread(ctx, log)
 	revisionsRise(ctx, t, log, c.name+".results")
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/clickagg/clickagg/internal/gen"
 	"github.com/clickagg/clickagg/internal/load"
+	"github.com/clickagg/clickagg/internal/progress"
 )
 
 // send sends a stream whose right answer is known, and finishes it.
@@ -42,6 +44,7 @@ func TestSplitRoles(t *testing.T) {
 	c.complete(ctx, report.Watermark)
 	c.isTruth(ctx, truth)
 	c.isTraced(ctx, truth, 4, 4)
+	c.isProven(truth)
 
 	s := running(ctx, t, "--input.partitions", "4")
 	if stderr, status := s.generate(o.Events, o.Seed); status != 0 {
@@ -83,6 +86,18 @@ func (c *cluster) isTraced(ctx context.Context, truth *gen.Truth, shards, source
 	last := time.UnixMilli(minutes[len(minutes)-1]).UTC().Format(time.RFC3339)
 	if text := c.must("query", "lineage", "--minute", last); !strings.Contains(text, "✓ "+c.input()+"/0: received ") {
 		c.t.Fatal(text)
+	}
+}
+
+// isProven tells whether an audit of all minutes finds nothing, and names all clicks.
+func (c *cluster) isProven(truth *gen.Truth) {
+	c.t.Helper()
+	minutes := truth.Counts.Minutes()
+	at := func(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
+	text := c.must("audit", "--from", at(minutes[0]), "--to", at(minutes[len(minutes)-1]+60_000))
+	head := fmt.Sprintf("%d minutes with a click, %s clicks counted, ", len(minutes), progress.Group(truth.Counts.Total()))
+	if !strings.Contains(text, head) || !strings.Contains(text, "✓ every record of every source has one verdict") {
+		c.t.Errorf("want %s..., got\n%s", head, text)
 	}
 }
 

@@ -101,6 +101,12 @@ func partitions(roles []api.Role) *table {
 
 // accountLine writes the identity out, with what is zero left away.
 func accountLine(a *api.Accounting) string {
+	sign, sum := identity(a)
+	return fmt.Sprintf("%s %s: %s", sign, progress.Clean(a.Source), sum)
+}
+
+// identity is the sum that must hold, and a sign for whether it does.
+func identity(a *api.Accounting) (sign, sum string) {
 	var parts []string
 	rest := a.Received
 	for _, p := range [...]struct {
@@ -118,7 +124,8 @@ func accountLine(a *api.Accounting) string {
 	if len(parts) == 0 {
 		parts = append(parts, "0")
 	}
-	sign, equals, missing := "✓", "=", ""
+	equals, missing := "=", ""
+	sign = "✓"
 	if !a.Holds {
 		sign = "✗"
 	}
@@ -128,7 +135,7 @@ func accountLine(a *api.Accounting) string {
 	case rest < 0:
 		equals, missing = "≠", fmt.Sprintf(": %s too many", progress.Group(-rest))
 	}
-	return fmt.Sprintf("%s %s: received %s %s %s%s", sign, progress.Clean(a.Source), progress.Group(a.Received), equals, strings.Join(parts, " + "), missing)
+	return sign, fmt.Sprintf("received %s %s %s%s", progress.Group(a.Received), equals, strings.Join(parts, " + "), missing)
 }
 
 func nameOf(p *api.Partition) string { return fmt.Sprintf("%s/%d", p.Topic, p.Partition) }

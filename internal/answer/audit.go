@@ -1,0 +1,106 @@
+package answer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/clickagg/clickagg/internal/audit"
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/storage"
+)
+
+const (
+	auditSpan     = 60 // windows that are read together
+	auditTries    = 5
+	auditPatience = time.Second // between two tries
+)
+
+// Audit reads everything that is stored of the complete windows of [from, to), Unix ms,
+// and holds it against itself. After some windows at a time it calls passed with how many
+// of all it has looked at. The frame ends where complete windows do; it is empty, To at From, when there is none.
+//
+// A correction is stored row by row, and what is published with it comes on its own
+// way. So a window that does not agree is read again for some seconds before it is a finding.
+func (r *Reader) Audit(ctx context.Context, from, to int64, passed func(windows, all int64) error) (Frame, audit.Report, error) {
+	f, err := r.Frame(ctx, from, to)
+	if err != nil {
+		return Frame{}, audit.Report{}, err
+	}
+	f.To = max(f.From, min(f.To, floor(max(f.CompleteUntil, f.From), r.window)))
+	var fold audit.Fold
+	for at := f.From; at < f.To; {
+		until := min(at+auditSpan*r.window, f.To)
+		read, err := r.settled(ctx, at, until)
+		if err != nil {
+			return Frame{}, audit.Report{}, err
+		}
+		for _, w := range read {
+			fold.Add(w)
+		}
+		if err := passed((until-f.From)/r.window, (f.To-f.From)/r.window); err != nil {
+			return Frame{}, audit.Report{}, err
+		}
+		at = until
+	}
+	return f, fold.Report(), nil
+}
+
+// settled reads windows until they agree, or long enough.
+func (r *Reader) settled(ctx context.Context, from, to int64) ([]*audit.Window, error) {
+	for try := 1; ; try++ {
+		windows, err := r.stored(ctx, from, to)
+		if err != nil || try == auditTries || !slices.ContainsFunc(windows, func(w *audit.Window) bool { return !w.Agrees() }) {
+			return windows, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(auditPatience):
+		}
+	}
+}
+
+// stored reads what is stored of windows, in the order of time.
+func (r *Reader) stored(ctx context.Context, from, to int64) ([]*audit.Window, error) {
+	at := map[int64]*audit.Window{}
+	window := func(start int64) *audit.Window {
+		w := at[start]
+		if w == nil {
+			w = &audit.Window{Start: start}
+			at[start] = w
+		}
+		return w
+	}
+	lists, err := r.store.Rankings(ctx, click.FilterAll, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("read ranked lists: %w", err)
+	}
+	for i := range lists {
+		window(lists[i].Start).List = &lists[i]
+	}
+	if err := r.Scan(ctx, click.FilterAll, Frame{From: from, To: to}, func(c *storage.Cell) error {
+		w := window(c.Start)
+		w.Clicks += c.Count
+		w.Ads++
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	windows := make([]*audit.Window, 0, len(at))
+	for start := from; start < to; start += r.window {
+		w := at[start]
+		if w == nil {
+			continue
+		}
+		switch l, ok, err := r.store.Lineage(ctx, start); {
+		case err != nil:
+			return nil, fmt.Errorf("read lineage: %w", err)
+		case ok:
+			w.Lineage = &l
+		}
+		windows = append(windows, w)
+	}
+	return windows, nil
+}

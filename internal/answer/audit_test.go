@@ -1,0 +1,119 @@
+package answer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clickagg/clickagg/internal/click"
+)
+
+// published is a store of complete windows with a list and a lineage each.
+func published(windows ...int64) *fake {
+	s := newFake()
+	s.lineages = map[int64]click.Lineage{}
+	for _, w := range windows {
+		s.put(w, "a", 2, 1)
+		s.put(w, "b", 1, 1)
+		s.rank(w, 10, click.Final)
+		s.lineages[w] = click.Lineage{Start: w, Size: minute, State: click.Final, Version: s.lists[w].Version, Reducers: 1}
+		s.complete = w + minute
+	}
+	return s
+}
+
+func TestAuditReadsAllCompleteWindows(t *testing.T) {
+	t.Parallel()
+	s := published(0, minute, 100*minute, 200*minute)
+	s.complete = 200*minute + 1
+	var told [][2]int64
+	f, r, err := New(s, time.Minute).Audit(t.Context(), 1, 500*minute, func(passed, all int64) error {
+		told = append(told, [2]int64{passed, all})
+		return nil
+	})
+	if err != nil || !r.Holds() || r.Windows != 3 || r.Clicks != 9 || r.Unsigned != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if want := (Frame{0, 200 * minute, 200*minute + 1}); f != want {
+		t.Errorf("frame %+v, want %+v", f, want)
+	}
+	if want := [][2]int64{{60, 200}, {120, 200}, {180, 200}, {200, 200}}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
+func TestAuditOfNothingComplete(t *testing.T) {
+	t.Parallel()
+	for _, complete := range []int64{click.None, minute} {
+		s := published(5 * minute)
+		s.complete = complete
+		f, r, err := New(s, time.Minute).Audit(t.Context(), 5*minute, 9*minute, func(int64, int64) error { return nil })
+		if err != nil || !r.Holds() || r.Windows != 0 || f.From != f.To {
+			t.Errorf("complete until %d: %+v, %+v, %v", complete, f, r, err)
+		}
+	}
+}
+
+// What a correction is stored in parts must not look like a fault.
+func TestAuditWaitsForWhatIsBeingStored(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		heals time.Duration
+		holds bool
+	}{{"soon", 2500 * time.Millisecond, true}, {"never", time.Hour, false}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := published(0, minute)
+				list := s.lists[minute]
+				list.Clicks++
+				s.lists[minute] = list
+				heals := time.Now().Add(test.heals)
+				healing := &healing{fake: s, at: heals}
+				_, r, err := New(healing, time.Minute).Audit(t.Context(), 0, 2*minute, func(int64, int64) error { return nil })
+				if err != nil || r.Holds() != test.holds {
+					t.Errorf("%+v, %v", r, err)
+				}
+			})
+		})
+	}
+}
+
+// healing is a store whose list is right from a moment on.
+type healing struct {
+	*fake
+	at time.Time
+}
+
+func (h *healing) Rankings(ctx context.Context, filter string, from, to int64) ([]click.Ranking, error) {
+	if !time.Now().Before(h.at) {
+		h.rank(minute, 10, click.Final)
+	}
+	return h.fake.Rankings(ctx, filter, from, to)
+}
+
+func TestAuditEndsWithItsCaller(t *testing.T) {
+	t.Parallel()
+	s := published(0)
+	delete(s.lists, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := New(s, time.Minute).Audit(ctx, 0, minute, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ends with %v", err)
+	}
+	gone := errors.New("gone")
+	if _, _, err := New(published(0), time.Minute).Audit(t.Context(), 0, minute, func(int64, int64) error { return gone }); !errors.Is(err, gone) {
+		t.Errorf("it ends with %v", err)
+	}
+}
+
+func TestAuditOfAStoreThatFails(t *testing.T) {
+	t.Parallel()
+	s := published(0)
+	s.err = errors.New("broken")
+	if _, _, err := New(s, time.Minute).Audit(t.Context(), 0, minute, nil); !errors.Is(err, s.err) {
+		t.Errorf("it ends with %v", err)
+	}
+}
