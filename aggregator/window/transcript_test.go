@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,7 +23,8 @@ var update = flag.Bool("update", false, "rewrite the transcripts with what comes
 //	rules name=value ...                   other rules from here on
 //	p0 3..5 at TIME mark TIME of 2         a section of source 0, offsets [3, 5), and how many sources there are;
 //	                                       behind it may stand "term 2", "closed TIME" and "final"
-//	  TIME AD ID [BYTES]                   its clicks, at rising offsets; "@4" before TIME sets the offset
+//	  TIME AD ID [+FILTER...] [BYTES]      its clicks, at rising offsets; "@4" before TIME sets the offset; "+KR" passed that filter
+//	filters KR mobile                      the filters that the following clicks are held against
 //	restart                                goes on from a snapshot
 //	status                                 asks how the shard is doing
 //
@@ -60,8 +62,9 @@ func TestTranscripts(t *testing.T) {
 type player struct {
 	t *testing.T
 	setting
-	s *Shard
-	b strings.Builder
+	s       *Shard
+	b       strings.Builder
+	filters []string
 }
 
 func play(t *testing.T, text string) string {
@@ -83,6 +86,8 @@ func play(t *testing.T, text string) string {
 			p.shard(words[1:])
 		case words[0] == "rules":
 			p.set(words[1:])
+		case words[0] == "filters":
+			p.filters = words[1:]
 		case words[0] == "restart":
 			s, err := Restore(p.Config, p.s.AppendSnapshot(nil))
 			if err != nil {
@@ -203,9 +208,12 @@ func (p *player) fold(words, clicks []string) {
 			next, f = n, f[1:]
 		}
 		_, id := click.NewRouter(0, 1).Route([]byte(f[1]), []byte(f[2]))
-		sec.Clicks.Add(&click.Routed{
-			Offset: next, Time: p.time(f[0]), Ad: []byte(f[1]), ID: id, Check: click.Check([]byte(strings.Join(f[3:], " "))),
-		})
+		r := click.Routed{Offset: next, Time: p.time(f[0]), Ad: []byte(f[1]), ID: id, Filters: p.filters}
+		for f = f[3:]; len(f) > 0 && f[0][0] == '+'; f = f[1:] {
+			r.Mask |= 1 << slices.Index(p.filters, f[0][1:])
+		}
+		r.Check = click.Check([]byte(strings.Join(f, " ")))
+		sec.Clicks.Add(&r)
 		next++
 	}
 	parsed, err := click.ParseSection(sec.Append(nil))
@@ -233,7 +241,11 @@ func (p *player) hear() {
 		}
 		who := fmt.Sprintf("r%d (%d, %d]", o.Reducer, part.Prev, part.Position)
 		for _, w := range part.Windows {
-			p.out("%s %v %s rev %d:%s (clicks %d, ads %d; top%s)", who, w.State, clock(w.Start), w.Revision,
+			under := ""
+			if w.Filter != click.FilterAll {
+				under = " under " + w.Filter
+			}
+			p.out("%s %v %s%s rev %d:%s (clicks %d, ads %d; top%s)", who, w.State, clock(w.Start), under, w.Revision,
 				rows(w.Rows), w.Clicks, w.Ads, rows(w.Top))
 		}
 		if part.Last {
