@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -31,48 +34,86 @@ func rangeFlags(c *cobra.Command, r *client.Range) {
 	c.Flags().StringVar(&r.To, "to", "", "end, in the same notations (default now)")
 	c.Flags().StringVar(&r.Last, "last", "", "instead of --from and --to: a length up to now, like 5m")
 	c.Flags().StringVar(&r.Filter, "filter", "", "filter identifier (default 000: all clicks)")
+	completeFilters(c)
 }
 
 func countCommand() *cobra.Command {
 	var o query.CountOptions
+	var again bool
 	c := &cobra.Command{
-		Use:     "count AD",
-		Short:   "How many clicks an ad got",
-		Example: "  clickagg query count ad000001 --last 5m\n  clickagg query count item-014 --from 2019-11-24T00:00:00Z --to 2019-11-25T00:00:00Z",
-		Args:    oneAd,
+		Use:   "count AD...",
+		Short: "How many clicks ads got",
+		Example: "  clickagg query count ad000001 --last 5m\n  clickagg query count ad000001 ad000002 --last 5m --watch\n" +
+			"  clickagg query count item-014 --from 2019-11-24T00:00:00Z --to 2019-11-25T00:00:00Z --granularity 1h",
+		Args: someAds, ValidArgsFunction: completeAds,
 		RunE: ask(func(c *cobra.Command, to *client.Client, args []string) error {
-			o.Ad = args[0]
-			return query.Count(c.Context(), to, o, c.OutOrStdout())
+			o.Ads = args
+			return watched(c, again, func(ctx context.Context, w io.Writer) error {
+				o.Width = query.Width(c.OutOrStdout())
+				err := query.Count(ctx, to, o, w)
+				o.Again = true
+				return err
+			})
 		}),
 	}
 	rangeFlags(c, &o.Range)
-	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table, json or csv")
+	c.Flags().StringVar(&o.Granularity, "granularity", "", "split the count of one ad into steps of 1m, 1h or 1d")
+	completeWords(c, "granularity", "1m", "1h", "1d")
+	outputFlag(c, &o.Output, query.Table, query.JSON, query.CSV)
+	watchFlag(c, &again)
 	addKeys(c, askKeys...)
 	return c
 }
 
-func oneAd(_ *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return usage(fmt.Errorf("query count: name one ad, as in: clickagg query count ad000001 --last 5m"))
+func someAds(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usage(fmt.Errorf("query count: name an ad or some, as in: clickagg query count ad000001 --last 5m"))
 	}
 	return nil
 }
 
+func watchFlag(c *cobra.Command, again *bool) {
+	c.Flags().BoolVar(again, "watch", false, "ask again every second, until Ctrl-C")
+}
+
+// outputFlag gives a command the flag that says how to print, the first of the ways
+// where it is not given.
+func outputFlag(c *cobra.Command, output *string, ways ...string) {
+	last := len(ways) - 1
+	c.Flags().StringVarP(output, "output", "o", ways[0], strings.Join(ways[:last], ", ")+" or "+ways[last])
+	completeWords(c, "output", ways...)
+}
+
+// watched prints an answer once, or again every second.
+func watched(c *cobra.Command, again bool, ask func(context.Context, io.Writer) error) error {
+	w := c.OutOrStdout()
+	if !again {
+		return ask(c.Context(), w)
+	}
+	return query.Watch(c.Context(), w, c.ErrOrStderr(), func() int { return query.Height(w) }, ask)
+}
+
 func topCommand() *cobra.Command {
 	var o query.TopOptions
+	var again bool
 	c := &cobra.Command{
 		Use:     "top",
 		Short:   "Which ads got the most clicks",
-		Example: "  clickagg query top -n 10 --last 5m",
+		Example: "  clickagg query top -n 10 --last 5m\n  clickagg query top --last 5m --watch",
 		Args:    noArgs,
 		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
-			o.Width = query.Width(c.OutOrStdout())
-			return query.Top(c.Context(), to, o, c.OutOrStdout())
+			return watched(c, again, func(ctx context.Context, w io.Writer) error {
+				o.Width = query.Width(c.OutOrStdout())
+				err := query.Top(ctx, to, o, w)
+				o.Again = true
+				return err
+			})
 		}),
 	}
 	rangeFlags(c, &o.Range)
 	c.Flags().IntVarP(&o.N, "number", "n", 10, "how many ads, 1 to 1000")
-	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table, json or csv")
+	outputFlag(c, &o.Output, query.Table, query.JSON, query.CSV)
+	watchFlag(c, &again)
 	addKeys(c, askKeys...)
 	return c
 }
@@ -90,7 +131,7 @@ func lineageCommand() *cobra.Command {
 		}),
 	}
 	c.Flags().StringVar(&o.Minute, "minute", "", "a moment in it: RFC 3339, Unix seconds or ms, or relative like -5m")
-	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table or json")
+	outputFlag(c, &o.Output, query.Table, query.JSON, query.CSV)
 	addKeys(c, askKeys...)
 	return c
 }
@@ -120,7 +161,8 @@ func exportCommand() *cobra.Command {
 	counts.Flags().StringVar(&o.To, "to", "", "end (default: past the last minute stored)")
 	counts.Flags().StringVar(&o.Filter, "filter", "", "filter identifier (default 000: all clicks)")
 	counts.Flags().StringVar(&o.File, "file", "", "where to write (default: standard output)")
-	counts.Flags().StringVarP(&o.Output, "output", "o", query.CSV, "csv or json (one object per line)")
+	completeFilters(counts)
+	outputFlag(counts, &o.Output, query.CSV, query.JSON)
 	addKeys(counts, askKeys...)
 	c.AddCommand(counts)
 	return c
@@ -128,17 +170,23 @@ func exportCommand() *cobra.Command {
 
 func statusCommand() *cobra.Command {
 	var o query.StatusOptions
+	var again bool
 	c := &cobra.Command{
 		Use:     "status",
 		Short:   "How far every role is, what holds back, and whether the accounts add up",
-		Example: "  clickagg status -o json",
+		Example: "  clickagg status -o json\n  clickagg status --watch",
 		Args:    noArgs,
 		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
-			o.Width = query.Width(c.OutOrStdout())
-			return query.Status(c.Context(), to, o, c.OutOrStdout())
+			return watched(c, again, func(ctx context.Context, w io.Writer) error {
+				o.Width = query.Width(c.OutOrStdout())
+				err := query.Status(ctx, to, o, w)
+				o.Again = true
+				return err
+			})
 		}),
 	}
-	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table or json")
+	outputFlag(c, &o.Output, query.Table, query.JSON, query.CSV)
+	watchFlag(c, &again)
 	addKeys(c, askKeys...)
 	return c
 }

@@ -15,14 +15,14 @@ import (
 // LineageOptions says what Lineage asks.
 type LineageOptions struct {
 	Minute string // a moment in it, in the API's notation
-	Output string // Table or JSON
+	Output string // Table, JSON or CSV, which has the sources only
 	Width  int    // columns a table may take; 0 for any number
 }
 
 // Lineage prints what the counts of a minute are made of: how far every log had been
 // read when it became final or was last corrected, and whether the accounts add up.
 func Lineage(ctx context.Context, c *client.Client, o LineageOptions, w io.Writer) error {
-	if err := checkOutput(o.Output, Table, JSON); err != nil {
+	if err := checkOutput(o.Output, Table, JSON, CSV); err != nil {
 		return err
 	}
 	if o.Minute == "" {
@@ -32,11 +32,31 @@ func Lineage(ctx context.Context, c *client.Client, o LineageOptions, w io.Write
 	if err != nil {
 		return blameOn(map[string]string{"start_time": "--minute"}, err)
 	}
-	if o.Output == JSON {
+	switch o.Output {
+	case JSON:
 		return printJSON(w, a)
+	case CSV:
+		return printCSV(w, sourceRows(&a), false)
 	}
 	_, err = io.WriteString(w, lineageText(&a, o.Width))
 	return err
+}
+
+func sourceRows(a *api.Lineage) [][]string {
+	rows := [][]string{{
+		"source", "topic_id", "heard", "settled", "received", "counted", "duplicate", "conflict", "late", "rejected", "crowded", "stale", "marks",
+	}}
+	for i := range a.Sources {
+		s := &a.Sources[i]
+		row := []string{s.Source, s.TopicID}
+		for _, n := range []int64{
+			s.Heard, s.Settled, s.Received, s.Counted, s.Duplicate, s.Conflict, s.Late, s.Rejected, s.Crowded, s.Stale, s.Marks,
+		} {
+			row = append(row, strconv.FormatInt(n, 10))
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 func lineageText(a *api.Lineage, width int) string {

@@ -31,44 +31,13 @@ const (
 	JSON  = "json"
 )
 
-// CountOptions says what Count asks.
-type CountOptions struct {
-	Ad     string
-	Range  client.Range
-	Output string // Table, CSV or JSON
-}
-
 // TopOptions says what Top asks.
 type TopOptions struct {
 	N      int // 0 leaves it to the API
 	Range  client.Range
 	Output string // Table, CSV or JSON
 	Width  int    // columns a table may take; 0 for any number
-}
-
-// Count prints how many clicks an ad got.
-func Count(ctx context.Context, c *client.Client, o CountOptions, w io.Writer) error {
-	if err := checkOutput(o.Output, Table, CSV, JSON); err != nil {
-		return err
-	}
-	if o.Ad == "" {
-		return fmt.Errorf("%w: the ad id is empty", ErrUsage)
-	}
-	a, err := c.Count(ctx, o.Ad, o.Range)
-	if err != nil {
-		return blame(err)
-	}
-	switch o.Output {
-	case JSON:
-		return printJSON(w, a)
-	case CSV:
-		return printCSV(w, [][]string{
-			{"ad_id", "count", "start_time", "to_time", "status", "revision"},
-			{a.AdID, strconv.FormatInt(a.Count, 10), instant(&a.StartTime), instant(&a.ToTime), a.Status, strconv.FormatInt(a.Revision, 10)},
-		})
-	}
-	_, err = fmt.Fprintf(w, "%s  %s %s\n%s\n", progress.Clean(a.AdID), progress.Group(a.Count), plural(a.Count, "click"), describe(&a.Frame))
-	return err
+	Again  bool   // leaves out the header of CSV, which stands above already
 }
 
 // Top prints which ads got the most clicks.
@@ -91,9 +60,9 @@ func Top(ctx context.Context, c *client.Client, o TopOptions, w io.Writer) error
 		for i, ad := range a.Ads {
 			rows = append(rows, []string{strconv.Itoa(i + 1), ad.AdID, strconv.FormatInt(ad.Count, 10)})
 		}
-		return printCSV(w, rows)
+		return printCSV(w, rows, o.Again)
 	}
-	t := table{columns: []column{{title: "RANK", right: true}, {title: "CLICKS", right: true}, {title: "AD", shrinks: true}}}
+	t := table{columns: []column{{title: "RANK", right: true}, {title: "CLICKS", right: true}, {title: "AD", shrinks: true, middle: true}}}
 	for i, ad := range a.Ads {
 		t.add(strconv.Itoa(i+1), progress.Group(ad.Count), ad.AdID)
 	}
@@ -108,15 +77,26 @@ func Top(ctx context.Context, c *client.Client, o TopOptions, w io.Writer) error
 // Width is how many columns a table on w may take: those of the terminal, or 0
 // for any number when w is none.
 func Width(w io.Writer) int {
+	width, _ := size(w)
+	return width
+}
+
+// Height is how many lines the terminal w has, 0 when it is none.
+func Height(w io.Writer) int {
+	_, height := size(w)
+	return height
+}
+
+func size(w io.Writer) (width, height int) {
 	f, ok := w.(*os.File)
 	if !ok {
-		return 0
+		return 0, 0
 	}
-	width, _, err := term.GetSize(int(f.Fd()))
+	width, height, err := term.GetSize(int(f.Fd()))
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	return width
+	return width, height
 }
 
 // describe says what an answer covers and what it is worth.
@@ -141,7 +121,7 @@ func completeness(t *time.Time) string {
 // flags are the command line's names of the API's parameters.
 var flags = map[string]string{
 	"start_time": "--from", "to_time": "--to", "from": "--from", "to": "--to", "last": "--last", "n": "-n",
-	"filter_identifier": "--filter", "format": "-o", "ad_id": "ad id",
+	"filter_identifier": "--filter", "format": "-o", "ad_id": "ad id", "granularity": "--granularity",
 }
 
 // blame names the flag, where the API blames a parameter.
@@ -179,7 +159,11 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-func printCSV(w io.Writer, rows [][]string) error {
+// printCSV prints rows, of which the first is the header.
+func printCSV(w io.Writer, rows [][]string, again bool) error {
+	if again {
+		rows = rows[1:]
+	}
 	return csv.NewWriter(w).WriteAll(rows)
 }
 

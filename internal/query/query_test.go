@@ -81,7 +81,7 @@ func TestCount(t *testing.T) {
 	} {
 		c, asked := say(t, 200, answer)
 		var b bytes.Buffer
-		err := Count(t.Context(), c, CountOptions{Ad: "x/y", Range: client.Range{Last: "5m"}, Output: output}, &b)
+		err := Count(t.Context(), c, CountOptions{Ads: []string{"x/y"}, Range: client.Range{Last: "5m"}, Output: output}, &b)
 		check(t, b.String(), err, want)
 		if *asked != "/v1/ads/x%2Fy/aggregated_count?last=5m" {
 			t.Errorf("asked %s", *asked)
@@ -98,7 +98,7 @@ func TestProvisional(t *testing.T) {
 	} {
 		c, _ := say(t, 200, api.Count{AdID: "a", Count: 1, Frame: frame(api.Provisional, complete, 1)})
 		var b bytes.Buffer
-		err := Count(t.Context(), c, CountOptions{Ad: "a"}, &b)
+		err := Count(t.Context(), c, CountOptions{Ads: []string{"a"}}, &b)
 		check(t, b.String(), err, want)
 	}
 }
@@ -120,13 +120,13 @@ func TestTop(t *testing.T) {
    3       8  �evil
 ` + last},
 		{TopOptions{Output: Table, Width: 25}, `RANK  CLICKS  AD
-   1  12,345  a-rather-l…
+   1  12,345  a-rat…an-ad
    2       9  日本の広告
    3       8  �evil
 ` + last},
 		{TopOptions{Output: Table, Width: 3}, `RANK  CLICKS  AD
-   1  12,345  a-rathe…
-   2       9  日本の…
+   1  12,345  a-ra…-ad
+   2       9  日本…告
    3       8  �evil
 ` + last},
 		{TopOptions{Output: CSV}, "rank,ad_id,count\n1,a-rather-long-id-of-an-ad,12345\n2,日本の広告,9\n3,\u202eevil,8\n"},
@@ -201,6 +201,13 @@ aggregator  clickag…  running    0  2019-11-24T11:59:45Z     6
 	if err := json.Unmarshal(b.Bytes(), &back); err != nil || len(back.Roles) != 2 || back.Roles[0].Partitions[1] != s.Roles[0].Partitions[1] {
 		t.Errorf("%s: %v", b.String(), err)
 	}
+	b.Reset()
+	err = Status(t.Context(), c, StatusOptions{Output: CSV}, &b)
+	check(t, b.String(), err, `role,topic,partition,group,state,next,end,lag,watermark,holds_back
+mapper,clicks,0,,running,5000,5010,10,2019-11-24T11:59:45Z,
+mapper,clicks,1,,away,-1,-1,-1,,no instance reads it since 11:59:12
+aggregator,clickagg.shuffle,0,,running,70,70,0,2019-11-24T11:59:45Z,
+`)
 	c, _ = say(t, 200, api.Status{})
 	b.Reset()
 	err = Status(t.Context(), c, StatusOptions{}, &b)
@@ -242,6 +249,10 @@ clicks/4       0        0  00ff
 	if err := errors.Join(err, json.Unmarshal(b.Bytes(), &back)); err != nil || back.Sources[0] != answer.Sources[0] {
 		t.Errorf("%s: %v", b.String(), err)
 	}
+	b.Reset()
+	err = Lineage(t.Context(), c, LineageOptions{Minute: "-5m", Output: CSV}, &b)
+	check(t, b.String(), err, "source,topic_id,heard,settled,received,counted,duplicate,conflict,late,rejected,crowded,stale,marks\n"+
+		"clicks/\x1b3,00ff,310,306,5,4,0,0,1,0,0,0,0\nclicks/4,00ff,0,0,5,4,0,0,0,0,0,0,0\n")
 	c, _ = say(t, 400, api.Problem{Status: 400, Detail: "start_time is no time", Parameter: "start_time"})
 	if err := Lineage(t.Context(), c, LineageOptions{Minute: "x"}, io.Discard); !errors.Is(err, ErrUsage) || err.Error() != "--minute: start_time is no time" {
 		t.Errorf("got %v", err)
@@ -251,7 +262,7 @@ clicks/4       0        0  00ff
 func TestErrorsNameTheFlag(t *testing.T) {
 	t.Parallel()
 	c, _ := say(t, 400, api.Problem{Status: 400, Detail: `start_time is "x", which is not a time`, Parameter: "start_time"})
-	countErr := Count(t.Context(), c, CountOptions{Ad: "a"}, io.Discard)
+	countErr := Count(t.Context(), c, CountOptions{Ads: []string{"a"}}, io.Discard)
 	topErr := Top(t.Context(), c, TopOptions{}, io.Discard)
 	exportErr := Export(t.Context(), c, ExportOptions{}, io.Discard)
 	for _, err := range []error{countErr, topErr, exportErr} {
@@ -265,14 +276,16 @@ func TestUsage(t *testing.T) {
 	t.Parallel()
 	c, asked := say(t, 200, nil)
 	for _, err := range []error{
-		Count(t.Context(), c, CountOptions{Ad: "a", Output: "xml"}, io.Discard),
+		Count(t.Context(), c, CountOptions{Ads: []string{"a"}, Output: "xml"}, io.Discard),
 		Count(t.Context(), c, CountOptions{}, io.Discard),
+		Count(t.Context(), c, CountOptions{Ads: []string{"a", ""}}, io.Discard),
+		Count(t.Context(), c, CountOptions{Ads: []string{"a", "b"}, Granularity: "1m"}, io.Discard),
 		Top(t.Context(), c, TopOptions{Output: "yaml"}, io.Discard),
 		Top(t.Context(), c, TopOptions{N: -1}, io.Discard),
-		Lineage(t.Context(), c, LineageOptions{Minute: "now", Output: CSV}, io.Discard),
+		Lineage(t.Context(), c, LineageOptions{Minute: "now", Output: "xml"}, io.Discard),
 		Lineage(t.Context(), c, LineageOptions{}, io.Discard),
 		Export(t.Context(), c, ExportOptions{Output: Table}, io.Discard),
-		Status(t.Context(), c, StatusOptions{Output: CSV}, io.Discard),
+		Status(t.Context(), c, StatusOptions{Output: "xml"}, io.Discard),
 	} {
 		if !errors.Is(err, ErrUsage) {
 			t.Errorf("got %v", err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,22 +17,26 @@ import (
 
 // StatusOptions says how Status prints.
 type StatusOptions struct {
-	Output string // Table or JSON
+	Output string // Table, JSON or CSV, which has the partitions only
 	Width  int    // columns a table may take; 0 for any number
+	Again  bool   // leaves out the header of CSV, which stands above already
 }
 
 // Status prints how the roles are: how far each is with each partition, what
 // holds a watermark back, and whether the accounts of every source hold.
 func Status(ctx context.Context, c *client.Client, o StatusOptions, w io.Writer) error {
-	if err := checkOutput(o.Output, Table, JSON); err != nil {
+	if err := checkOutput(o.Output, Table, JSON, CSV); err != nil {
 		return err
 	}
 	s, err := c.Status(ctx)
 	if err != nil {
 		return blame(err)
 	}
-	if o.Output == JSON {
+	switch o.Output {
+	case JSON:
 		return printJSON(w, s)
+	case CSV:
+		return printCSV(w, partitionRows(s.Roles), o.Again)
 	}
 	_, err = io.WriteString(w, statusText(&s, o.Width))
 	return err
@@ -97,6 +102,23 @@ func partitions(roles []api.Role) *table {
 		}
 	}
 	return t
+}
+
+func partitionRows(roles []api.Role) [][]string {
+	rows := [][]string{{"role", "topic", "partition", "group", "state", "next", "end", "lag", "watermark", "holds_back"}}
+	for _, r := range roles {
+		for _, p := range r.Partitions {
+			at := ""
+			if p.Watermark != nil {
+				at = instant(p.Watermark)
+			}
+			rows = append(rows, []string{
+				r.Name, p.Topic, strconv.Itoa(int(p.Partition)), p.Group, p.State, strconv.FormatInt(p.Next, 10), strconv.FormatInt(p.End, 10),
+				strconv.FormatInt(p.Lag, 10), at, p.HoldsBack,
+			})
+		}
+	}
+	return rows
 }
 
 // accountLine writes the identity out, with what is zero left away.

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -15,6 +16,7 @@ type column struct {
 	right   bool // numbers stand right
 	drops   bool // is left out when the table is too wide, the last such column first
 	shrinks bool // gives way when that is not enough; at most one column does
+	middle  bool // is cut in the middle of its texts, which differ at their ends
 }
 
 // table is text in columns, two spaces apart. Cells come from anywhere: what a
@@ -84,7 +86,7 @@ func (t *table) line(b *strings.Builder, sizes []int, cells []string) {
 		if sizes[i] == 0 {
 			continue
 		}
-		cell = shorten(cell, sizes[i])
+		cell = shorten(cell, sizes[i], t.columns[i].middle)
 		gap := strings.Repeat(" ", sizes[i]-uniseg.StringWidth(cell))
 		if t.columns[i].right {
 			line.WriteString(gap + cell + "  ")
@@ -95,21 +97,44 @@ func (t *table) line(b *strings.Builder, sizes []int, cells []string) {
 	b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 }
 
-// shorten cuts text to a width in columns and shows that it did.
-func shorten(s string, width int) string {
+// shorten cuts text to a width in columns, at its end or in its middle, and shows that
+// it did.
+func shorten(s string, width int, middle bool) string {
 	if uniseg.StringWidth(s) <= width {
 		return s
 	}
-	var b strings.Builder
-	left := width - 1
+	var letters []string // as people see them
 	for state := -1; s != ""; {
 		var letter string
-		var w int
-		letter, s, w, state = uniseg.FirstGraphemeClusterInString(s, state)
-		if left -= w; left < 0 {
+		letter, s, _, state = uniseg.FirstGraphemeClusterInString(s, state)
+		letters = append(letters, letter)
+	}
+	behind := 0
+	if middle {
+		behind = (width - 1) / 2
+	}
+	head := letters[:fitting(slices.Values(letters), width-1-behind)]
+	tail := letters[len(letters)-fitting(backward(letters), behind):]
+	return strings.Join(head, "") + "…" + strings.Join(tail, "")
+}
+
+// fitting is how many of the letters fit into a width.
+func fitting(letters iter.Seq[string], width int) (n int) {
+	for l := range letters {
+		if width -= uniseg.StringWidth(l); width < 0 {
 			break
 		}
-		b.WriteString(letter)
+		n++
 	}
-	return b.String() + "…"
+	return n
+}
+
+func backward(letters []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, l := range slices.Backward(letters) {
+			if !yield(l) {
+				return
+			}
+		}
+	}
 }

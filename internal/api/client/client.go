@@ -87,6 +87,34 @@ func (c *Client) Count(ctx context.Context, ad string, r Range) (a api.Count, er
 	return a, c.ask(ctx, "/v1/ads/"+escape(ad)+"/aggregated_count", r.query(), &a)
 }
 
+// Series asks the same split into steps of 1m, 1h or 1d.
+func (c *Client) Series(ctx context.Context, ad, granularity string, r Range) (a api.Count, err error) {
+	q := r.query()
+	q.Set("granularity", granularity)
+	return a, c.ask(ctx, "/v1/ads/"+escape(ad)+"/aggregated_count", q, &a)
+}
+
+// Counts asks how many clicks each of up to 100 ads got.
+func (c *Client) Counts(ctx context.Context, ads []string, r Range) (a api.Counts, err error) {
+	q := r.query()
+	q["ad_id"] = ads
+	return a, c.ask(ctx, "/v1/ads/counts", q, &a)
+}
+
+// Ads asks which ads begin so, of those with clicks of late.
+func (c *Client) Ads(ctx context.Context, prefix string) (a api.Ads, err error) {
+	return a, c.ask(ctx, "/v1/ads", query("prefix", prefix), &a)
+}
+
+// Filters asks which filters there are and were.
+func (c *Client) Filters(ctx context.Context) ([]api.Filter, error) {
+	var a struct {
+		Filters []api.Filter `json:"filters"`
+	}
+	err := c.ask(ctx, "/v1/filters", nil, &a)
+	return a.Filters, err
+}
+
 // Top asks for the n ads with the most clicks; 0 leaves n to the API.
 func (c *Client) Top(ctx context.Context, n int, r Range) (a api.Top, err error) {
 	q := r.query()
