@@ -52,7 +52,9 @@ func (l *letters) take(s *source, r *click.Record, v *rule.Verdict) {
 		l.piles[v.Reason].kept++
 		l.rejected = append(l.rejected, letter(s, r, v.Reason.String(), v.Detail, s.m.cfg.Rejected))
 	case rule.Late:
-		l.late = append(l.late, letter(s, r, "late", v.Detail, s.m.cfg.Late))
+		m := letter(s, r, "late", "", s.m.cfg.Late)
+		m.Headers = append(m.Headers, number(click.HeaderLateBy, v.LateBy))
+		l.late = append(l.late, m)
 	}
 }
 
@@ -60,11 +62,21 @@ func (l *letters) take(s *source, r *click.Record, v *rule.Verdict) {
 func (l *letters) unreadable(s *source, bad *stream.Corrupt) {
 	r := click.Record{Offset: bad.Start, Append: s.m.clock.Now().UnixMilli(), Value: []byte{}}
 	detail := fmt.Sprintf("offsets %d to %d: %s", bad.Start, bad.End-1, bad.Reason)
-	l.rejected = append(l.rejected, letter(s, &r, click.BadBatch.String(), detail, s.m.cfg.Rejected))
+	l.several(s, &r, click.BadBatch, bad.End-bad.Start, detail)
+}
+
+// several adds one letter that tells of many records.
+func (l *letters) several(s *source, first *click.Record, reason click.Reason, records int64, detail string) {
+	m := letter(s, first, reason.String(), detail, s.m.cfg.Rejected)
+	m.Headers = append(m.Headers, number(click.HeaderRecords, records))
+	l.rejected = append(l.rejected, m)
+}
+
+func number(key string, n int64) click.Header {
+	return click.Header{Key: key, Value: strconv.AppendInt(nil, n, 10)}
 }
 
 func letter(s *source, r *click.Record, reason, detail string, partitions int32) stream.Message {
-	num := func(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
 	var headers []click.Header
 	if len(r.Headers.Raw) <= maxLetterBytes {
 		r.Headers.Each(func(k, v []byte) bool {
@@ -76,13 +88,13 @@ func letter(s *source, r *click.Record, reason, detail string, partitions int32)
 		click.Header{Key: click.HeaderReason, Value: []byte(reason)},
 		click.Header{Key: click.HeaderDetail, Value: []byte(detail)},
 		click.Header{Key: click.HeaderTopic, Value: []byte(s.name.Topic)},
-		click.Header{Key: click.HeaderPartition, Value: num(int64(s.name.Partition))},
-		click.Header{Key: click.HeaderOffset, Value: num(r.Offset)},
+		number(click.HeaderPartition, int64(s.name.Partition)),
+		number(click.HeaderOffset, r.Offset),
 		click.Header{Key: click.HeaderIncarnation, Value: []byte(hex.EncodeToString(s.name.ID[:]))},
-		click.Header{Key: click.HeaderAppendTime, Value: num(r.Append)})
+		number(click.HeaderAppendTime, r.Append))
 	key, value := r.Key, r.Value
 	if max(len(key), len(value), len(r.Headers.Raw)) > maxLetterBytes {
-		headers = append(headers, click.Header{Key: click.HeaderBytes, Value: num(int64(len(value)))})
+		headers = append(headers, number(click.HeaderBytes, int64(len(value))))
 		key, value = key[:min(len(key), maxLetterBytes)], value[:min(len(value), maxLetterBytes)]
 	}
 	return stream.Message{
@@ -98,7 +110,7 @@ func (l *letters) tell(s *source) {
 		if p.more > 0 {
 			r := click.Record{Offset: p.first, Append: p.appended, Value: []byte{}}
 			detail := fmt.Sprintf("%d more of this reason up to offset %d, not kept one by one: they stand in the input", p.more, p.last)
-			l.rejected = append(l.rejected, letter(s, &r, click.Reason(reason).String(), detail, s.m.cfg.Rejected))
+			l.several(s, &r, click.Reason(reason), int64(p.more), detail)
 		}
 		*p = pile{}
 	}

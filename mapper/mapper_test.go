@@ -368,6 +368,9 @@ func TestFloodOfGarbage(t *testing.T) {
 		if string(offset) != "1000" || !strings.HasPrefix(string(detail), "500 more of this reason up to offset 1499") {
 			t.Errorf("offset %s, detail %s", offset, detail)
 		}
+		if n, _ := last.Headers.Get(click.HeaderRecords); string(n) != "500" {
+			t.Errorf("it tells of %s records", n)
+		}
 		s := b.sections(0)
 		a := s[len(s)-1].Account
 		if a.Rejected[click.Malformed] != lettersPerReason+500 || a.Rejected[click.Empty] != 1 || a.Routed != 1 {

@@ -193,4 +193,13 @@ const (
 	HeaderIncarnation = "clickagg-topic-id"    // origin: the topic's id in hex
 	HeaderAppendTime  = "clickagg-append-time" // the broker's, Unix ms
 	HeaderBytes       = "clickagg-bytes"       // full length of the value, when something was cut
+	HeaderRecords     = "clickagg-records"     // how many records the letter tells of, when it tells of several and has no bytes
+	HeaderLateBy      = "clickagg-late-by"     // of a late click: ms by which its window had been closed for good
+	// HeaderSettled marks a record without a value as no letter: it says of the letter
+	// whose origin it has that it is dealt with. Its value is "redriven" or "dropped",
+	// and HeaderDetail has where to or why.
+	HeaderSettled = "clickagg-settled"
+	// HeaderRedriven names, on a record that was sent again, the letter it is from:
+	// "topic/partition/offset".
+	HeaderRedriven = "clickagg-redriven"
 )

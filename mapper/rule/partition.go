@@ -88,12 +88,12 @@ func (p *Partition) Add(r *click.Record) Verdict {
 	}
 	p.s.Seen = p.seenAt(r.Append)
 	p.s.Closed = p.closedAt(p.s.Seen)
-	late := p.isLate(c.time)
+	late, by := p.isLate(c.time)
 	p.s.Seen = max(p.s.Seen, min(c.time, r.Append))
 	p.s.LastAppend = max(p.s.LastAppend, r.Append)
 	p.live = p.live || r.Append-c.time <= p.cfg.Lateness
 	if late {
-		return p.count(Verdict{Kind: Late})
+		return p.count(Verdict{Kind: Late, LateBy: by})
 	}
 	shard, id := p.cfg.Router.Route(c.ad, c.event)
 	if p.spans != nil {
@@ -254,10 +254,11 @@ func (p *Partition) closedAt(seen int64) int64 {
 	return max(p.s.Closed, seen-p.cfg.Delay-p.cfg.Lateness)
 }
 
-// isLate tells whether the window of an event time is closed for good.
-func (p *Partition) isLate(t int64) bool {
+// isLate tells whether the window of an event time is closed for good, and by how many
+// milliseconds.
+func (p *Partition) isLate(t int64) (late bool, by int64) {
 	end := t - t%p.cfg.Size + p.cfg.Size // times are after 1970: % is the floor's
-	return end <= p.s.Closed
+	return end <= p.s.Closed, p.s.Closed - end
 }
 
 // Full tells whether the open sections are as large as they should get.

@@ -1,0 +1,154 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clickagg/clickagg/internal/letters"
+	"github.com/clickagg/clickagg/internal/stream"
+)
+
+// TestDeadLetters: broken clicks are found, corrected and counted once, by the binary
+// on a real Kafka; late ones say by how much.
+func TestDeadLetters(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	c := newCluster(t, kafkaServer(t).Addrs(), cassandraServer(t).Addr(), "")
+	c.add("all")
+	c.ready(ctx)
+	log := c.dial(ctx)
+	now := time.Now()
+	var batch []stream.Message
+	for _, v := range []string{
+		fmt.Sprintf(`{"event_id":"counted","ad_id":"a","ts":%d}`, now.UnixMilli()),
+		`{"event_id":"lacks","ad_id":"a"}`,
+		"garbage \xff",
+		`{"event_id":"counted","ad_id":"a","ts":"yesterday"}`,
+		fmt.Sprintf(`{"event_id":"late","ad_id":"a","ts":%d}`, now.Add(-time.Hour).UnixMilli()),
+	} {
+		batch = append(batch, stream.Message{Key: []byte("k"), Value: []byte(v)})
+	}
+	if err := log.Append(ctx, c.input(), batch); err != nil {
+		t.Fatal(err)
+	}
+	c.accounts(ctx, 1, 0, 3, 1)
+	name := func(offset int) string { return fmt.Sprintf("%s/0/%d", c.input(), offset) }
+	list := func(args ...string) (l letters.Listing) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(c.must(append([]string{"deadletters", "list", "-o", "json"}, args...)...)), &l); err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	if l := list(); l.Records != 3 || len(l.Groups) != 3 || l.Letters[0].Letter != name(1) || l.Letters[0].Reason != "missing_field" || l.Letters[1].ValueHex == "" {
+		t.Errorf("%+v", l)
+	}
+	if l := list("--late"); len(l.Late) != 1 || l.Late[0].Below != "1h" || *l.Letters[0].LateMS < 50*60_000 {
+		t.Errorf("late: %+v", l)
+	}
+	contains(t, c.must("deadletters", "show", name(3)), `{"event_id":"counted","ad_id":"a","ts":"yesterday"}`, "^ byte", "RFC 3339", "key       k")
+
+	redrive := func(args ...string) (said string, status int) {
+		t.Helper()
+		_, said, status = run(t, append([]string{"deadletters", "redrive", "--config", c.file}, args...)...)
+		return said, status
+	}
+	edit := fmt.Sprintf("ts=%d", now.UnixMilli())
+	said, status := redrive("--reason", "missing_field,malformed", "--edit", edit, "--dry-run")
+	contains(t, said, name(2)+": malformed", "2 letters: 1 would be sent", "1 not, as they would be refused")
+	if status != 1 || list().Records != 3 {
+		t.Errorf("a dry run ended with %d, and %d letters are left", status, list().Records)
+	}
+	if said, status = redrive("--reason", "missing_field", "--edit", edit); status != 0 {
+		t.Errorf("status %d: %s", status, said)
+	}
+	c.accounts(ctx, 2, 0, 3, 1)
+	if said, status = redrive("--reason", "missing_field", "--edit", edit); status != 0 || !strings.Contains(said, "0 letters: 0 sent") {
+		t.Errorf("a second run: status %d: %s", status, said)
+	}
+
+	// Case: a click that was counted, corrected in a file: its id is known.
+	file := write(t, "letters.jsonl", strings.ReplaceAll(c.must("deadletters", "list", "--reason", "bad_time", "-o", "jsonl"), `"yesterday"`, fmt.Sprint(now.UnixMilli())))
+	if said, status = redrive("--file", file); status != 0 || !strings.Contains(said, "1 letters: 1 sent") {
+		t.Errorf("a file: status %d: %s", status, said)
+	}
+	c.accounts(ctx, 2, 1, 3, 1)
+	if said, status = redrive("--late", "--all"); status != 1 || !strings.Contains(said, "late: still") {
+		t.Errorf("a late one: status %d: %s", status, said)
+	}
+	contains(t, c.must("deadletters", "drop", "--all", "--why", "a test"), "1 letters")
+	if l := list(); l.Records != 0 || list("--settled").Records != 3 {
+		t.Errorf("in the end: %+v", l)
+	}
+	c.accounts(ctx, 2, 1, 3, 1)
+}
+
+// accounts waits until so many records have become each of these.
+func (c *cluster) accounts(ctx context.Context, counted, repeats, rejected, late int64) {
+	c.t.Helper()
+	c.eventually(ctx, fmt.Sprintf("%d counted, %d repeats, %d rejected, %d late", counted, repeats, rejected, late), func() error {
+		st, err := c.client.Status(ctx)
+		if err != nil {
+			return err
+		}
+		s := total(st.Accounting)
+		if s.Counted != counted || s.Duplicate+s.Conflict != repeats || s.Rejected != rejected || s.Late != late || s.Pending != 0 || !s.Holds {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+}
+
+// TestManualDeadLetters: the commands of the manual work as they are printed.
+func TestManualDeadLetters(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	s := running(ctx, t)
+	var batch []stream.Message
+	for range 17 {
+		batch = append(batch, stream.Message{Value: []byte(`{"event_id":"e-1","ad_id":"shoes-42","ts":1764000000000}`)})
+	}
+	batch = append(batch, stream.Message{Value: []byte(`{"event_id":"e-2","ts":1764000000000}`)},
+		stream.Message{Value: []byte(`{"event_id":"e-3","ad_id":"shoes-42","ts":yesterday}`)})
+	if err := s.dial(ctx).Append(ctx, "clicks", batch); err != nil {
+		t.Fatal(err)
+	}
+	s.settled(ctx, 19)
+	manual, err := os.ReadFile("../../docs/OPERATIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(manual), "\n## Dead letters\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var script strings.Builder
+	for _, part := range strings.Split(section, "\n```sh\n")[1:] {
+		block, _, _ := strings.Cut(part, "\n```")
+		script.WriteString(block + "\n")
+	}
+	dir := t.TempDir()
+	real, err := filepath.Abs(binary)
+	if err == nil {
+		err = os.Symlink(real, filepath.Join(dir, "clickagg"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(ctx, "bash", "-e", "-c", script.String())
+	c.Dir = dir
+	c.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CLICKAGG_EMBEDDED_LISTEN="+s.broker)
+	out, err := c.CombinedOutput()
+	if err != nil || strings.Count(script.String(), "clickagg deadletters") < 8 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	contains(t, string(out), "missing_field", "would be sent", "0 letters are dealt with")
+	if sum := s.settled(ctx, 21); sum.Counted != 3 {
+		t.Errorf("%+v", sum)
+	}
+}
