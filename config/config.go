@@ -20,6 +20,7 @@ type Config struct {
 	Aggregator Aggregator `key:"aggregator" doc:"The role that counts, one shard per partition of the shuffle topic."`
 	Hot        Hot        `key:"hot" doc:"When one ad is counted by several shards, because it has so many of the clicks."`
 	Reducer    Reducer    `key:"reducer" doc:"The role that merges what the shards say into results."`
+	Writer     Writer     `key:"writer" doc:"The roles that carry results, and raw records, into the store."`
 	API        API        `key:"api" doc:"The HTTP API."`
 	Ops        Ops        `key:"ops" doc:"Metrics and profiles, on a listener of their own."`
 	Log        Log        `key:"log" doc:"The program's own log."`
@@ -171,6 +172,12 @@ type Reducer struct {
 	Partitions int `key:"partitions" doc:"Partitions of the partials topic: how many reducers can work at once. It cannot change in an installation."`
 }
 
+// Writer configures the roles writer and raw.
+type Writer struct {
+	MaxRefused   int           `key:"max_refused" doc:"How many records in a row may go to the topic for rejected records because the store can never hold them; one more stops the process, as something else is wrong then. 0 stops at the first."`
+	RetryMaxWait time.Duration `key:"retry_max_wait" doc:"Most time between two tries of a store that is away; tries begin 0.1s apart, and the time between them doubles. They do not end: what is not stored waits in the log."`
+}
+
 // API configures the HTTP API.
 type API struct {
 	Listen         string    `key:"listen" doc:"Address the API listens on; beyond this machine it needs api.tls and api.tokens, or api.insecure."`
@@ -262,6 +269,7 @@ func Default() Config {
 		Aggregator: Aggregator{Shards: 4, Tick: 500 * time.Millisecond, Top: 1000, SnapshotInterval: 30 * time.Second, MaxIDs: 20_000_000, MaxAds: 500_000},
 		Hot:        Hot{Threshold: 200_000},
 		Reducer:    Reducer{Partitions: 2},
+		Writer:     Writer{MaxRefused: 100, RetryMaxWait: 10 * time.Second},
 		API: API{
 			Listen: "127.0.0.1:8080", Tokens: []Token{}, Rate: 100, Burst: 200, MaxConnections: 1000, CORS: CORS{Origins: []string{}},
 		},

@@ -76,6 +76,9 @@ func limits() map[string]limit {
 
 		"reducer.partitions": within(1, 1024),
 
+		"writer.max_refused":    within(0, 1_000_000),
+		"writer.retry_max_wait": within(100*time.Millisecond, time.Hour),
+
 		"ops.listen": emptyOr(listener()),
 
 		"log.level":  oneOf("debug", "info", "warn", "error"),

@@ -81,6 +81,7 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 		Aggregator: Aggregator{16, "b", 2 * time.Second, 10, time.Minute, 5000, 6000},
 		Hot:        Hot{5000, 8},
 		Reducer:    Reducer{Partitions: 3},
+		Writer:     Writer{7, 3 * time.Second},
 		API: API{
 			Listen: "[::1]:8081", URL: "https://clicks.example/base", Insecure: true, TLS: APITLS{"/cert.pem", "/key.pem", "/ca.pem"},
 			Tokens: []Token{

@@ -98,6 +98,8 @@ func trials() map[string]trial {
 		"ops.listen":                   {good: []string{"", "[::1]:9100"}, bad: []string{"0.0.0.0:9100", "127.0.0.1:8080"}},
 		"log.level":                    {good: []string{"debug", "info", "warn", "error"}, bad: []string{"", "INFO", "trace"}},
 		"log.format":                   {good: []string{"console", "json"}, bad: []string{"", "text"}},
+		"writer.max_refused":           {good: []string{"0", "1000000"}, bad: []string{"-1", "1000001"}},
+		"writer.retry_max_wait":        {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
 		"shutdown.timeout":             {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
 	}
 	maps.Copy(all, connectionTrials())

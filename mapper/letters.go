@@ -2,20 +2,12 @@ package mapper
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
-	"slices"
-	"strconv"
 
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/stream"
 	"github.com/clickagg/clickagg/mapper/rule"
 )
-
-// maxLetterBytes bounds a kept key and value, of which a longer one's beginning
-// is kept, and the original headers, which are left out together when longer.
-// Without it a record at the log's size limit could not be put aside.
-const maxLetterBytes = 64 << 10
 
 // lettersPerReason is how many rejected records of one reason a section keeps one
 // by one. One letter tells of all others, or a flood of broken records, which packs
@@ -53,7 +45,7 @@ func (l *letters) take(s *source, r *click.Record, v *rule.Verdict) {
 		l.rejected = append(l.rejected, letter(s, r, v.Reason.String(), v.Detail, s.m.cfg.Rejected))
 	case rule.Late:
 		m := letter(s, r, "late", "", s.m.cfg.Late)
-		m.Headers = append(m.Headers, number(click.HeaderLateBy, v.LateBy))
+		m.Headers = append(m.Headers, click.NumberHeader(click.HeaderLateBy, v.LateBy))
 		l.late = append(l.late, m)
 	}
 }
@@ -68,39 +60,14 @@ func (l *letters) unreadable(s *source, bad *stream.Corrupt) {
 // several adds one letter that tells of many records.
 func (l *letters) several(s *source, first *click.Record, reason click.Reason, records int64, detail string) {
 	m := letter(s, first, reason.String(), detail, s.m.cfg.Rejected)
-	m.Headers = append(m.Headers, number(click.HeaderRecords, records))
+	m.Headers = append(m.Headers, click.NumberHeader(click.HeaderRecords, records))
 	l.rejected = append(l.rejected, m)
 }
 
-func number(key string, n int64) click.Header {
-	return click.Header{Key: key, Value: strconv.AppendInt(nil, n, 10)}
-}
-
 func letter(s *source, r *click.Record, reason, detail string, partitions int32) stream.Message {
-	var headers []click.Header
-	if len(r.Headers.Raw) <= maxLetterBytes {
-		r.Headers.Each(func(k, v []byte) bool {
-			headers = append(headers, click.Header{Key: string(k), Value: slices.Clone(v)})
-			return true
-		})
-	}
-	headers = append(headers,
-		click.Header{Key: click.HeaderReason, Value: []byte(reason)},
-		click.Header{Key: click.HeaderDetail, Value: []byte(detail)},
-		click.Header{Key: click.HeaderTopic, Value: []byte(s.name.Topic)},
-		number(click.HeaderPartition, int64(s.name.Partition)),
-		number(click.HeaderOffset, r.Offset),
-		click.Header{Key: click.HeaderIncarnation, Value: []byte(hex.EncodeToString(s.name.ID[:]))},
-		number(click.HeaderAppendTime, r.Append))
-	key, value := r.Key, r.Value
-	if max(len(key), len(value), len(r.Headers.Raw)) > maxLetterBytes {
-		headers = append(headers, number(click.HeaderBytes, int64(len(value))))
-		key, value = key[:min(len(key), maxLetterBytes)], value[:min(len(value), maxLetterBytes)]
-	}
-	return stream.Message{
-		Partition: s.name.Partition % partitions,
-		Key:       slices.Clone(key), Value: slices.Clone(value), Headers: headers,
-	}
+	m := stream.Message{Partition: s.name.Partition % partitions}
+	m.Key, m.Value, m.Headers = click.Letter(s.name, r, reason, detail)
+	return m
 }
 
 // tell adds a letter for each pile that was too high to keep, and starts new ones.

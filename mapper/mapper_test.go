@@ -306,7 +306,7 @@ func TestLettersAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := b.log.Records(b.topics.Rejected, 0)[0]
-		if n := len(r.Key) + len(r.Value) + len(r.Headers.Raw); n > 3*maxLetterBytes {
+		if n := len(r.Key) + len(r.Value) + len(r.Headers.Raw); n > 3*click.LetterBytes {
 			t.Errorf("a letter of %d bytes", n)
 		}
 		if v, _ := r.Headers.Get(click.HeaderBytes); string(v) != fmt.Sprint(len(huge)) {

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -13,6 +14,10 @@ var ErrUnavailable = errors.New("store unavailable")
 
 // ErrInvalid: the batch is none this store can hold; the same call never succeeds.
 var ErrInvalid = errors.New("invalid batch")
+
+// ErrOtherSize is the [ErrInvalid] of a store that keeps windows of another size: it is
+// another installation's, and takes nothing of this one.
+var ErrOtherSize = fmt.Errorf("%w: windows of another size", ErrInvalid)
 
 // Mark says that every result of the windows that end at or before Watermark,
 // as far as reducer Reducer of Reducers sends them to partition Partition of

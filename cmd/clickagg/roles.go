@@ -24,6 +24,7 @@ import (
 	"github.com/clickagg/clickagg/mapper/rule"
 	"github.com/clickagg/clickagg/reducer"
 	"github.com/clickagg/clickagg/reducer/merge"
+	"github.com/clickagg/clickagg/storage/carry"
 	"github.com/clickagg/clickagg/storage/raw"
 	"github.com/clickagg/clickagg/storage/writer"
 )
@@ -232,7 +233,7 @@ func (p *process) reduceRole() *role {
 
 func (p *process) writeRole() *role {
 	w := writer.New(p.log, p.store, writer.Config{
-		Group: p.group(roleWriter), Topics: p.topics, CommitInterval: time.Second,
+		Group: p.group(roleWriter), Topics: p.topics, CommitInterval: time.Second, Refusals: p.refusals(),
 	}, stream.Wall{}, p.writer, p.logger)
 	p.beside = append(p.beside, func(ctx context.Context) error {
 		return dimension.Follow(ctx, p.log, p.topics.Control, p.facts, stream.Wall{}, p.logger, func(ctx context.Context, facts *control.Facts) error {
@@ -250,8 +251,15 @@ func (p *process) writeRole() *role {
 	}
 }
 
+// refusals is what the roles do when a store does not take what they have.
+func (p *process) refusals() carry.Refusals {
+	return carry.Refusals{
+		RetryMax: p.cfg.Writer.RetryMaxWait, Most: p.cfg.Writer.MaxRefused, Topic: p.topics.Rejected, Partitions: topology.RejectedPartitions,
+	}
+}
+
 func (p *process) rawRole() *role {
-	k := raw.New(p.log, p.rawStore, raw.Config{Group: p.group(roleRaw), CommitInterval: time.Second}, stream.Wall{}, p.raw, p.logger)
+	k := raw.New(p.log, p.rawStore, raw.Config{Group: p.group(roleRaw), CommitInterval: time.Second, Refusals: p.refusals()}, stream.Wall{}, p.raw, p.logger)
 	if !p.has(roleMapper) { // which looks for new inputs itself
 		p.beside = append(p.beside, func(ctx context.Context) error {
 			return p.inputs.watch(ctx, p.log, p.cfg, func(int32) {})

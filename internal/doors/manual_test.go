@@ -131,7 +131,7 @@ func TestManualHasEveryWord(t *testing.T) {
 	for r := range click.ReasonsEnd {
 		words = append(words, r.String())
 	}
-	words = append(words, "late", "crowded", "stale")
+	words = append(words, "late", "crowded", "stale", "refused")
 	slices.Sort(words)
 	have := anchors(page(t, manual))
 	for _, word := range slices.Compact(words) {

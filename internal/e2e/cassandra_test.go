@@ -328,7 +328,7 @@ func TestCassandraNameAndOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Results[0].Size = 1000
-	if err := second.Apply(t.Context(), &b); !errors.Is(err, storage.ErrInvalid) {
+	if err := second.Apply(t.Context(), &b); !errors.Is(err, storage.ErrOtherSize) {
 		t.Errorf("another size of windows: %v", err)
 	}
 }

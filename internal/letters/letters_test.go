@@ -96,11 +96,13 @@ func (strict) Verdict(_ context.Context, _ click.Source, m *stream.Message) (rul
 	return rule.Verdict{Kind: rule.Routed}, nil
 }
 
+func isOwn(topic string) bool { return strings.HasPrefix(topic, "clickagg.") }
+
 func (p *post) redrive(o Redrive) Outcome {
 	p.t.Helper()
 	p.faults = nil
 	o.Judge, o.Fault = strict{}, func(name, text string) { p.faults = append(p.faults, name+" "+text) }
-	o.Own = func(topic string) bool { return strings.HasPrefix(topic, "clickagg.") }
+	o.Own = isOwn
 	out, err := p.Redrive(p.t.Context(), o)
 	if err != nil {
 		p.t.Fatal(err)
@@ -229,7 +231,7 @@ func TestRedriveForgetsNothing(t *testing.T) {
 			}
 			return nil
 		}
-		if _, err := p.Redrive(t.Context(), Redrive{Judge: strict{}}); err == nil {
+		if _, err := p.Redrive(t.Context(), Redrive{Judge: strict{}, Own: isOwn}); err == nil {
 			t.Error("no error")
 		}
 		if got := p.names(Filter{}); got != "clicks/0/1" {
@@ -282,12 +284,13 @@ func TestRedriveElsewhereAndLate(t *testing.T) {
 	if got := p.sent("other", 0); len(got) != 1 {
 		t.Error(got)
 	}
-	if _, err := p.Redrive(t.Context(), Redrive{Topic: "none", Judge: strict{}, Filter: Filter{Settled: true}}); !errors.Is(err, ErrUsage) {
+	if _, err := p.Redrive(t.Context(), Redrive{Topic: "none", Judge: strict{}, Own: isOwn, Filter: Filter{Settled: true}}); !errors.Is(err, ErrUsage) {
 		t.Error(err)
 	}
 	// Case: a result that the store refused goes back as it is, unjudged.
 	p.put(0, 3, "refused", "", "a result", headers(click.HeaderTopic, "clickagg.results")...)
-	if out := p.redrive(Redrive{Filter: Filter{Reasons: []string{"refused"}}}); out.Good != 1 || p.sent("clickagg.results", 0)[0] != "a result" {
+	p.put(0, 3, "refused", "", "a click that is too large to be kept raw")
+	if out := p.redrive(Redrive{Filter: Filter{Reasons: []string{"refused"}}}); out.Good != 1 || out.Refused != 1 || p.sent("clickagg.results", 0)[0] != "a result" {
 		t.Errorf("%+v", out)
 	}
 }

@@ -113,6 +113,10 @@ func (d *drive) letter(ctx context.Context, l *Letter) error {
 	if fix != nil {
 		l.Value = fix
 	}
+	if l.Reason == "refused" && !d.Own(l.Topic) {
+		d.refuse(l, "refused: only the raw store lacks it; if it is a click, it was judged and counted all the same")
+		return nil
+	}
 	var err error
 	if l.Value, err = apply(d.Edits, l.Value); err != nil {
 		d.refuse(l, l.Reason+": "+err.Error())
@@ -127,7 +131,7 @@ func (d *drive) letter(ctx context.Context, l *Letter) error {
 		return err
 	}
 	m := l.again(l.Partition % t.Partitions)
-	if d.Own == nil || !d.Own(to) {
+	if !d.Own(to) {
 		v, err := d.Verdict(ctx, click.Source{Topic: to, ID: t.ID, Partition: m.Partition}, &m)
 		if err != nil {
 			return err

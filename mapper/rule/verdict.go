@@ -40,7 +40,7 @@ type Verdict struct {
 	Detail string
 	// Mask says of a Routed click which filters are true of it: bit i stands for the
 	// i-th identifier of the set that holds in the click's minute.
-	Mask uint64
+	Mask   uint64
 	LateBy int64 // of a Late click: ms by which its window had been closed for good
 }
 

@@ -1,13 +1,16 @@
 package carry
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
+	"github.com/zeebo/xxh3"
 	"go.uber.org/zap"
 
 	"github.com/clickagg/clickagg/internal/board"
@@ -47,6 +50,7 @@ type Config struct {
 	PassBroken bool
 
 	CommitInterval time.Duration // least time between two commits of a position
+	Refusals       Refusals
 	Clock          stream.Clock
 	Metrics        *Metrics
 	Logger         *zap.Logger
@@ -57,7 +61,7 @@ const (
 	stopWait  = 5 * time.Second // for the last commit
 	lookWait  = time.Second     // for the log's end while the store is away
 	firstWait = 100 * time.Millisecond
-	longWait  = 10 * time.Second // most between two tries of a store that is away
+	retryMax  = 10 * time.Second
 )
 
 // part is one partition on its way into the store.
@@ -71,18 +75,24 @@ type part struct {
 	view   View
 	kept   int64 // the committed offset
 	due    time.Time
+	inRow  int // records put aside since the store took one
+	// chance keeps those who wait for one store from coming back together. It is of the
+	// partition, so that a history can be told again.
+	chance *rand.Rand
 }
 
 // Run carries one partition of a topic until ctx ends, which is no error. It ends
 // by itself with [stream.ErrNotOwner] when the partition has moved to another
 // process. Any other error means that the log is not what it must be, or that the
-// store never takes what is in it.
+// store refuses more of it than may be put aside.
 func Run(ctx context.Context, cfg Config, topic string, partition int32) error {
+	cfg.Refusals.RetryMax = cmp.Or(cfg.Refusals.RetryMax, retryMax)
 	cfg.Logger = cfg.Logger.With(zap.String("topic", topic), zap.Int32("partition", partition))
-	p := &part{Config: cfg, number: partition, epoch: stream.NoEpoch, slot: cfg.Metrics.board.Slot()}
+	p := &part{Config: cfg, number: partition, epoch: stream.NoEpoch, slot: cfg.Metrics.board.Slot(),
+		chance: rand.New(rand.NewPCG(xxh3.HashString(topic), uint64(partition)))}
 	defer p.slot.Drop()
 	err := p.consume(ctx, topic)
-	if ctx.Err() != nil && !errors.Is(err, errRecord) {
+	if ctx.Err() != nil && !refused(err) {
 		err = nil
 	}
 	if err != nil {
@@ -185,18 +195,25 @@ func (p *part) step(ctx context.Context, in stream.Reader) error {
 	if b.Epoch != stream.NoEpoch {
 		p.epoch = b.Epoch
 	}
+	from := 0
 	for i := range b.Records {
 		r := &b.Records[i]
-		if err := p.load.Add(r); err != nil {
-			return fmt.Errorf("%w at offset %d: %w", errRecord, r.Offset, err)
-		}
-		if p.load.Full() {
-			if err := p.store(ctx, r.Offset+1); err != nil {
+		if fault := p.load.Add(r); fault != nil {
+			if err := p.store(ctx, b.Records[from:i], r.Offset); err != nil {
 				return err
 			}
+			if err := p.refuse(ctx, r, fmt.Errorf("%w: %w", errRecord, fault)); err != nil {
+				return err
+			}
+			from = i + 1
+		} else if p.load.Full() {
+			if err := p.store(ctx, b.Records[from:i+1], r.Offset+1); err != nil {
+				return err
+			}
+			from = i + 1
 		}
 	}
-	if err := p.store(ctx, b.Next); err != nil {
+	if err := p.store(ctx, b.Records[from:], b.Next); err != nil {
 		return err
 	}
 	return p.commit(ctx)
@@ -210,32 +227,41 @@ func (p *part) lost(step string, err error) error {
 	return fmt.Errorf("%s: %w", step, err)
 }
 
-// errRecord: a record of our own topic that we cannot read. Passing over it
-// would lose a count.
+// errRecord: a record that is none of this topic's, so that another program wrote it.
 var errRecord = errors.New("unreadable record")
 
-// store stores what was collected, however long it takes, and moves on to next.
-func (p *part) store(ctx context.Context, next int64) error {
-	if rows := p.load.Rows(); rows > 0 {
-		if err := p.keepTrying(ctx); err != nil {
-			return fmt.Errorf("store: %w", err)
-		}
-		p.view.Rows += int64(rows)
-		p.load.Reset()
+// store stores what was collected of the records, however long it takes, and moves on
+// to next.
+func (p *part) store(ctx context.Context, records []click.Record, next int64) error {
+	err := p.keepTrying(ctx)
+	if refused(err) {
+		err = p.sift(ctx, records, err)
+	}
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
 	}
 	p.view.Next, p.view.Fault = next, nil
 	p.publish()
 	return nil
 }
 
-// keepTrying stores until the store takes it, ctx ends, or the store says that it
-// never will. The log says it once, however long it takes.
+// keepTrying stores what waits until the store takes it, ctx ends, or the store says that
+// it never will. The log says it once, however long it takes.
 func (p *part) keepTrying(ctx context.Context) error {
+	rows := p.load.Rows()
+	if rows == 0 {
+		return nil
+	}
 	began := p.Clock.Now()
-	for wait := firstWait; ; wait = min(2*wait, longWait) {
+	for wait := firstWait; ; wait = min(2*wait, p.Refusals.RetryMax) {
 		err := p.load.Store(ctx)
-		if err == nil && p.view.Fault != nil {
-			p.Logger.Info("the store takes "+p.What+" again", zap.Duration("after", p.Clock.Now().Sub(began)))
+		if err == nil {
+			if p.view.Fault != nil {
+				p.Logger.Info("the store takes "+p.What+" again", zap.Duration("after", p.Clock.Now().Sub(began)))
+			}
+			p.view.Rows += int64(rows)
+			p.inRow = 0
+			p.load.Reset()
 		}
 		if err == nil || errors.Is(err, storage.ErrInvalid) || ctx.Err() != nil {
 			return err
@@ -247,7 +273,7 @@ func (p *part) keepTrying(ctx context.Context) error {
 		p.view.Retries++
 		p.look(ctx)
 		p.publish()
-		if err := p.Clock.Sleep(ctx, wait); err != nil {
+		if err := p.Clock.Sleep(ctx, wait/2+time.Duration(p.chance.Int64N(int64(wait/2)))); err != nil {
 			return err
 		}
 	}

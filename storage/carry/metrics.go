@@ -16,6 +16,7 @@ type View struct {
 	End       int64 // end of the log, as last seen
 	Rows      int64 // rows stored since the start
 	Retries   int64 // times the store did not take a batch
+	Refused   int64 // records put aside since the start
 	Fault     error // what the store last said while it does not take a batch; nil otherwise
 }
 
@@ -32,7 +33,7 @@ type figure struct {
 }
 
 // Names are what a role's figures are called.
-type Names struct{ Rows, Retries, Lag string }
+type Names struct{ Rows, Retries, Refused, Lag string }
 
 // NewMetrics makes a role's figures and registers them, unless reg is nil.
 func NewMetrics(reg prometheus.Registerer, names Names) *Metrics {
@@ -42,6 +43,7 @@ func NewMetrics(reg prometheus.Registerer, names Names) *Metrics {
 	}
 	add(names.Rows, "Rows stored.", prometheus.CounterValue, func(v *View) int64 { return v.Rows })
 	add(names.Retries, "Batches the store did not take at once.", prometheus.CounterValue, func(v *View) int64 { return v.Retries })
+	add(names.Refused, "Records put aside, as they can never be stored.", prometheus.CounterValue, func(v *View) int64 { return v.Refused })
 	add(names.Lag, "Records not yet stored.", prometheus.GaugeValue, func(v *View) int64 { return v.End - v.Next })
 	if reg != nil {
 		reg.MustRegister(m)

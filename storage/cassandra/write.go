@@ -101,7 +101,7 @@ func (s *Store) checkSize(ctx context.Context, size int64) error {
 	}
 	if have := s.size.Load(); have != size {
 		return fmt.Errorf("%w: keyspace %s keeps windows of %d ms, not of %d ms: choose another keyspace for another window.size",
-			storage.ErrInvalid, s.opts.Keyspace, have, size)
+			storage.ErrOtherSize, s.opts.Keyspace, have, size)
 	}
 	return nil
 }

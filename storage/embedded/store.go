@@ -162,7 +162,7 @@ func (s *Store) checkWindow(start, size int64, state click.State) error {
 	}
 	if s.size.Load() != size && !s.size.CompareAndSwap(0, size) {
 		return fmt.Errorf("%w: the store in %s keeps windows of %d ms, not of %d ms: choose another data_dir for another window.size",
-			storage.ErrInvalid, s.dir, s.size.Load(), size)
+			storage.ErrOtherSize, s.dir, s.size.Load(), size)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ type Config struct {
 	Group          string        // consumer group whose position says how far records are stored
 	MaxBytes       int           // most bytes of records in one Put, give or take one record; 0 is 4 MiB
 	CommitInterval time.Duration // least time between two commits of a position
+	Refusals       carry.Refusals
 }
 
 // Keeper carries partitions of the input topics into one raw store.
@@ -30,7 +31,8 @@ type Keeper struct {
 // NewMetrics makes a keeper's figures and registers them, unless reg is nil.
 func NewMetrics(reg prometheus.Registerer) *carry.Metrics {
 	return carry.NewMetrics(reg, carry.Names{
-		Rows: "clickagg_raw_records_total", Retries: "clickagg_raw_retries_total", Lag: "clickagg_raw_lag_records",
+		Rows: "clickagg_raw_records_total", Retries: "clickagg_raw_retries_total",
+		Refused: "clickagg_raw_refused_records_total", Lag: "clickagg_raw_lag_records",
 	})
 }
 
@@ -42,7 +44,7 @@ func New(log stream.Log, store storage.RawStore, cfg Config, clock stream.Clock,
 	k := &Keeper{store: store, cfg: cfg}
 	k.carry = carry.Config{
 		Log: log, Role: "raw", What: "raw records", Group: cfg.Group, Store: store.ID(), Load: k.load, PassBroken: true,
-		CommitInterval: cfg.CommitInterval, Clock: clock, Metrics: metrics, Logger: logger,
+		CommitInterval: cfg.CommitInterval, Refusals: cfg.Refusals, Clock: clock, Metrics: metrics, Logger: logger,
 	}
 	return k
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/clickagg/clickagg/internal/stream"
 	"github.com/clickagg/clickagg/internal/stream/memory"
 	"github.com/clickagg/clickagg/storage"
+	"github.com/clickagg/clickagg/storage/carry"
 	"github.com/clickagg/clickagg/storage/storagetest"
 )
 
@@ -273,8 +274,49 @@ func TestStopsForAnotherOwnerAndForARecordThatIsNone(t *testing.T) {
 		t.Error(err)
 	}
 	s.before = func([]click.Record) error { return fmt.Errorf("%w: too large", storage.ErrInvalid) }
-	if err := run(t, log, s, 0); !errors.Is(err, storage.ErrInvalid) {
+	if err := run(t, log, s, 0); !errors.Is(err, storage.ErrInvalid) || !strings.Contains(err.Error(), "offset 0") {
 		t.Error(err)
+	}
+}
+
+// TestPutsAsideWhatTheStoreCannotTake: one record that is too large for the store stalls
+// no partition.
+func TestPutsAsideWhatTheStoreCannotTake(t *testing.T) {
+	t.Parallel()
+	log, s := newLog(), newShelf(t)
+	log.Create("rejected", 1)
+	for _, n := range []int{1, 1, click.LetterBytes + 10, 1} {
+		add(t, log, stream.Message{Key: []byte("k"), Value: make([]byte, n)})
+	}
+	s.before = func(records []click.Record) error {
+		for i := range records {
+			if len(records[i].Value) > 10 {
+				return fmt.Errorf("%w: too large", storage.ErrInvalid)
+			}
+		}
+		return nil
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	cfg := Config{Group: "g", Refusals: carry.Refusals{Most: 1, Topic: "rejected", Partitions: 1}}
+	if err := New(ending{log, stop}, s, cfg, clock{}, NewMetrics(nil), zap.NewNop()).Source(ctx, "clicks", 0); err != nil {
+		t.Fatal(err)
+	}
+	letters := log.Records("rejected", 0)
+	if len(letters) != 1 || len(letters[0].Value) != click.LetterBytes {
+		t.Fatalf("%d letters", len(letters))
+	}
+	for name, want := range map[string]string{
+		click.HeaderReason: "refused", click.HeaderOffset: "2", click.HeaderTopic: "clicks", click.HeaderBytes: fmt.Sprint(click.LetterBytes + 10),
+	} {
+		if v, _ := letters[0].Headers.Get(name); string(v) != want {
+			t.Errorf("%s is %q", name, v)
+		}
+	}
+	for _, kept := range s.kept {
+		if len(kept) != 3 {
+			t.Errorf("%d are stored", len(kept))
+		}
 	}
 }
 

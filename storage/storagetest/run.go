@@ -3,6 +3,7 @@ package storagetest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math"
 	"reflect"
 	"testing"
@@ -220,7 +221,8 @@ func testInvalid(t *testing.T, f *fixture) {
 		"a mark of no reducer":     {Marks: []storage.Mark{{Partitions: 1, Reducer: 1, Reducers: 1}}},
 		"a mark of no partition":   {Marks: []storage.Mark{{Partition: -1, Partitions: 1, Reducers: 1}}},
 	} {
-		if err := f.store.Apply(t.Context(), &b); !isInvalid(err) {
+		otherSize := name == "a window of another size" || name == "a lineage of two windows"
+		if err := f.store.Apply(t.Context(), &b); !isInvalid(err) || errors.Is(err, storage.ErrOtherSize) != otherSize {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package writer
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -45,9 +46,15 @@ type world struct {
 	marks   []storage.Mark
 	rows    []int // of each Apply
 	// refuse, if set, says what Apply returns; it applies the batch when told to.
-	refuse    func() (err error, applied bool)
+	refuse func() (err error, applied bool)
+	// poison, if set, tells whether a batch has something that no store takes.
+	poison    func(b *storage.Batch) bool
+	letters   []stream.Message
+	lettersAt []int // how far was committed when each came
+	letterErr error
 	commitErr error
 	slept     func(time.Duration)
+	waits     []time.Duration
 }
 
 func newWorld(t *testing.T) *world {
@@ -189,6 +196,25 @@ func (r *reader) Close() error {
 	return nil
 }
 
+// Append implements stream.Log: it takes letters.
+func (w *world) Append(_ context.Context, topic string, messages []stream.Message) error {
+	if topic != topics.Rejected {
+		w.t.Errorf("a letter to %s", topic)
+	}
+	if w.letterErr != nil {
+		return w.letterErr
+	}
+	at := 0
+	if w.at != nil {
+		at = int(w.at.Offset)
+	}
+	for _, m := range messages {
+		m.Key, m.Value = bytes.Clone(m.Key), bytes.Clone(m.Value)
+		w.letters, w.lettersAt = append(w.letters, m), append(w.lettersAt, at)
+	}
+	return nil
+}
+
 // Close belongs to both the log and the store; the writer closes neither.
 func (w *world) Close() error { w.t.Error("closed"); return nil }
 
@@ -196,6 +222,10 @@ func (w *world) Close() error { w.t.Error("closed"); return nil }
 func (w *world) Apply(_ context.Context, b *storage.Batch) error {
 	var err error
 	apply := true
+	if w.poison != nil && w.poison(b) {
+		w.say("refuse")
+		return fmt.Errorf("%w: poison", storage.ErrInvalid)
+	}
 	if w.refuse != nil {
 		err, apply = w.refuse()
 	}
@@ -232,7 +262,8 @@ func (c clock) Now() time.Time { return c.w.now }
 
 // Sleep implements stream.Clock.
 func (c clock) Sleep(ctx context.Context, d time.Duration) error {
-	c.w.say("sleep %v", d)
+	c.w.say("sleep")
+	c.w.waits = append(c.w.waits, d)
 	c.w.now = c.w.now.Add(d)
 	if c.w.slept != nil {
 		c.w.slept(d)

@@ -19,6 +19,7 @@ type Config struct {
 	Topics         click.Topics
 	MaxRows        int           // most rows in one Apply, give or take one record; 0 is 20,000
 	CommitInterval time.Duration // least time between two commits of a position
+	Refusals       carry.Refusals
 }
 
 // Writer carries partitions of the results and rankings topics into one store.
@@ -31,7 +32,8 @@ type Writer struct {
 // NewMetrics makes a writer's figures and registers them, unless reg is nil.
 func NewMetrics(reg prometheus.Registerer) *carry.Metrics {
 	return carry.NewMetrics(reg, carry.Names{
-		Rows: "clickagg_writer_rows_total", Retries: "clickagg_writer_retries_total", Lag: "clickagg_writer_lag_records",
+		Rows: "clickagg_writer_rows_total", Retries: "clickagg_writer_retries_total",
+		Refused: "clickagg_writer_refused_records_total", Lag: "clickagg_writer_lag_records",
 	})
 }
 
@@ -42,7 +44,7 @@ func New(log stream.Log, store storage.Store, cfg Config, clock stream.Clock, me
 	}
 	return &Writer{store: store, cfg: cfg, carry: carry.Config{
 		Log: log, Role: "writer", What: "results", Group: cfg.Group, Store: store.ID(),
-		CommitInterval: cfg.CommitInterval, Clock: clock, Metrics: metrics, Logger: logger,
+		CommitInterval: cfg.CommitInterval, Refusals: cfg.Refusals, Clock: clock, Metrics: metrics, Logger: logger,
 	}}
 }
 
