@@ -7,10 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/gen"
 	"github.com/clickagg/clickagg/internal/letters"
 	"github.com/clickagg/clickagg/internal/stream"
 )
@@ -104,6 +107,59 @@ func (c *cluster) accounts(ctx context.Context, counted, repeats, rejected, late
 		}
 		return nil
 	})
+}
+
+// TestPoisonStallsNothing: what another program wrote to the results topic, and what no
+// store can hold, is put aside; counting and storing go on, and the next process does not
+// meet it again.
+func TestPoisonStallsNothing(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	c := newCluster(t, kafkaServer(t).Addrs(), cassandraServer(t).Addr(), "")
+	m := c.add("all")
+	c.ready(ctx)
+	log := c.dial(ctx)
+	crooked := click.Result{Ad: []byte("crooked"), Start: 1_764_000_000_001, Size: 60_000, Filter: click.FilterAll, Count: 1, Revision: 1, State: click.Final, Version: 1}
+	poison := []stream.Message{{Value: []byte("garbage")}, {Key: crooked.Ad, Value: crooked.AppendJSON(nil)}, {Key: []byte("tombstone")}}
+	var clicks []stream.Message
+	now := time.Now().UnixMilli()
+	for i := range 1000 {
+		clicks = append(clicks, stream.Message{Partition: int32(i % 4), Value: fmt.Appendf(nil, `{"event_id":"%d","ad_id":"ad-%d","ts":%d}`, i, i%50, now)})
+	}
+	for p := range int32(4) {
+		for i := range poison {
+			poison[i].Partition = p
+		}
+		if err := log.Append(ctx, c.name+".results", poison); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for part := range slices.Chunk(clicks, 100) {
+		if err := log.Append(ctx, c.input(), part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.accounts(ctx, 1000, 0, 0, 0)
+	c.eventually(ctx, "1000 clicks stored", func() error {
+		got, err := gen.ReadCSV(strings.NewReader(c.must("export", "counts")))
+		if err != nil {
+			return err
+		}
+		if n := got.Total(); n != 1000 {
+			return fmt.Errorf("%d", n)
+		}
+		return nil
+	})
+	if status := m.stop(ctx); status != 0 {
+		t.Fatalf("status %d", status)
+	}
+	m.start()
+	c.ready(ctx)
+	var l letters.Listing
+	if err := json.Unmarshal([]byte(c.must("deadletters", "list", "--reason", "refused", "-o", "json")), &l); err != nil || l.Records != 12 || len(l.Groups) != 4 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	contains(t, c.must("deadletters", "show", c.name+".results/2/1"), "no window of 60000 ms starts at 1764000000001", `"ad_id":"crooked"`, "Not a click")
 }
 
 // TestManualDeadLetters: the commands of the manual work as they are printed.
