@@ -10,7 +10,7 @@ EVENTS ?= 200000
 export E2E_KAFKA ?= kafka-4.1
 export E2E_CASSANDRA ?= cassandra-5.0
 
-.PHONY: help build demo test test-matrix check lint unit servers services e2e sim fuzz bench bench-peers bench-latency bench-state bench-profile bench-curves bench-writer docs clean
+.PHONY: help build demo test test-matrix check lint unit servers services browser browser-wanted screenshots e2e sim fuzz bench bench-peers bench-latency bench-state bench-profile bench-curves bench-writer docs clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
@@ -57,7 +57,17 @@ servers: go-installed java-installed ## downloads the Kafka and Cassandra of the
 services: go-installed java-installed ## a Kafka and a Cassandra on this machine to try a cluster on, until Ctrl-C; writes cluster.yaml
 	$(GO) run ./internal/servers/local cluster.yaml
 
-e2e: build servers ## the real binary with real servers, killed and restarted
+browser: go-installed ## a headless Chromium for the tests of the page, unpacked into .cache if none is installed
+	@BROWSER=1 $(GO) test -count=1 ./internal/browser
+
+# Without a browser the tests of the page are left out, and say so; in CI that is a failure.
+browser-wanted:
+	@$(MAKE) --no-print-directory browser || [ -z "$$CI" ]
+
+screenshots: build browser ## takes the README's pictures of the page: docs/screenshots
+	E2E_BINARY=$(abspath $(BIN)) $(GO) test -count=1 ./internal/e2e -run TestScreenshots -screenshots $(abspath docs/screenshots)
+
+e2e: build servers browser-wanted ## the real binary with real servers, killed and restarted
 	$(GO) test -count=1 -timeout 10m ./internal/servers
 	E2E_BINARY=$(abspath $(BIN)) $(GO) test -count=1 -timeout 30m ./internal/e2e/...
 

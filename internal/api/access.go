@@ -27,7 +27,9 @@ func (s *Server) admit(w http.ResponseWriter, c *call) error {
 	h := w.Header()
 	if err != nil {
 		h.Add("WWW-Authenticate", challenge("Bearer", err))
-		h.Add("WWW-Authenticate", `Basic realm="clickagg", charset="UTF-8"`) // so that a browser asks its user
+		if strings.Contains(c.Header.Get("Accept"), "text/html") {
+			h.Add("WWW-Authenticate", `Basic realm="clickagg", charset="UTF-8"`) // so that a browser asks its user; the dashboard does that itself
+		}
 		if errors.Is(err, access.ErrMissing) {
 			return unauthorized.about("", "this API wants to know who asks; send a token, as in: Authorization: Bearer clickagg_…")
 		}

@@ -51,6 +51,8 @@ func TestWhoMayAskWhat(t *testing.T) {
 		path                       string
 		nobody, reader, acme, boss int
 	}{
+		{"/", 200, 200, 200, 200}, // the dashboard asks for a token by itself
+		{"/ui/app.js", 200, 200, 200, 200},
 		{"/livez", 200, 200, 200, 200},
 		{"/readyz", 200, 200, 200, 200},
 		{count, 401, 200, 200, 200},
@@ -81,6 +83,13 @@ func TestWhoMayAskWhat(t *testing.T) {
 			if wants := r.Header.Values("WWW-Authenticate"); (want == 401) != slices.Contains(wants, `Bearer realm="clickagg"`) {
 				t.Errorf("%s for %q: WWW-Authenticate %q", c.path, who, wants)
 			}
+		}
+	}
+	// A browser asks its user when it goes there, and not when a page asks.
+	for accept, want := range map[string]bool{"text/html,*/*;q=0.8": true, "*/*": false} {
+		r := ask(t, http.MethodGet, s.URL()+"/v1/status", func(r *http.Request) { r.Header.Set("Accept", accept) })
+		if got := len(r.Header.Values("WWW-Authenticate")) == 2; got != want {
+			t.Errorf("Accept: %s: WWW-Authenticate %q", accept, r.Header.Values("WWW-Authenticate"))
 		}
 	}
 	// Every route there is must have been thought of.

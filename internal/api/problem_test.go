@@ -28,7 +28,7 @@ var refusals = []struct {
 	path, kind, parameter, says string
 	status                      int
 }{
-	{"/", "not_found", "", "/v1/ads/{ad_id}/aggregated_count", 404},
+	{"/ui/", "not_found", "", "/v1/ads/{ad_id}/aggregated_count", 404},
 	{"/v1/ads/a/b/aggregated_count", "not_found", "", "%2F", 404},
 	{"/v1/ads/a/aggregated_count/", "not_found", "", "", 404},
 	{"/v1//status", "not_found", "", "", 404},

@@ -65,6 +65,10 @@ func (r *route) match(path string) (segment string, ok bool) {
 // ad id and not a separator.
 func (s *Server) find(c *call) error {
 	path := c.URL.EscapedPath()
+	if r := s.page[path]; r != nil {
+		c.route = r
+		return nil
+	}
 	for _, r := range s.routes {
 		if segment, ok := r.match(path); ok {
 			c.route, c.segment = r, segment
@@ -75,7 +79,7 @@ func (s *Server) find(c *call) error {
 	for i, r := range s.routes {
 		paths[i] = r.path
 	}
-	return notFound.about("", "nothing is at %s; there are %s (a / in an id is written %%2F)", quote(path), strings.Join(paths, ", "))
+	return notFound.about("", "nothing is at %s; there are %s (a / in an id is written %%2F), and a page for people at /", quote(path), strings.Join(paths, ", "))
 }
 
 // ad reads the ad id in the path.

@@ -64,7 +64,8 @@ type Server struct {
 	log      *zap.Logger
 	metrics  *metrics
 	routes   []*route
-	question chan struct{} // a place per running question
+	page     map[string]*route // the dashboard
+	question chan struct{}     // a place per running question
 }
 
 // New binds the address, so that a port in use is known before anything else
@@ -90,6 +91,7 @@ func New(c Config, store storage.Store, status func() Status, ready func() []Unr
 		log.Warn("other machines can reach the API, which lacks TLS or does not ask who they are", zap.Stringer("address", l.Addr()))
 	}
 	s.routes = s.makeRoutes()
+	s.page = pageRoutes()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.http = &http.Server{

@@ -74,7 +74,7 @@ var commands = []string{
 
 // forTests are rooms that only tests and benchmarks import. They may use any
 // client as well.
-var forTests = []string{"internal/servers", "internal/bench"}
+var forTests = []string{"internal/browser", "internal/servers", "internal/bench"}
 
 // benchmarks are rooms whose programs run the product from outside, as tests do.
 var benchmarks = []string{"internal/bench"}

@@ -76,7 +76,7 @@ func TestAPI(t *testing.T) {
 		"/v1/ads/ad-0/aggregated_count?filter_identifier=001":       {400, "filter_identifier"},
 		"/v1/ads/" + strings.Repeat("a", 129) + "/aggregated_count": {400, "ad_id"},
 		"/v1/ads/a/b/aggregated_count":                              {404, ""},
-		"/":                                                         {404, ""},
+		"/ui/":                                                      {404, ""},
 	} {
 		status, kind, body := get(ctx, t, s, path)
 		var problem struct {

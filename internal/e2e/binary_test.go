@@ -45,6 +45,10 @@ func testMain(m *testing.M) int {
 	}
 	code := m.Run()
 	closeServers()
+	if err := closeBrowser(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
