@@ -80,6 +80,9 @@ func TestWhoMayAskWhat(t *testing.T) {
 			case 403:
 				checkProblem(t, r, 403, "forbidden")
 			}
+			if cache := r.Header.Get("Cache-Control"); !strings.Contains(cache, "no-store") && !strings.Contains(cache, "private") {
+				t.Errorf("%s for %q: a cache that others share may keep the answer: %q", c.path, who, cache)
+			}
 			if wants := r.Header.Values("WWW-Authenticate"); (want == 401) != slices.Contains(wants, `Bearer realm="clickagg"`) {
 				t.Errorf("%s for %q: WWW-Authenticate %q", c.path, who, wants)
 			}

@@ -66,6 +66,19 @@ func TestWatchScreen(t *testing.T) {
 	}
 }
 
+// Ctrl-C while a question is asked is no error either.
+func TestWatchIsInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	err := Watch(ctx, io.Discard, io.Discard, func() int { return 0 }, func(ctx context.Context, _ io.Writer) error {
+		cancel()
+		return ctx.Err()
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWatchEnds(t *testing.T) {
 	t.Parallel()
 	wrong := &client.Refused{Problem: api.Problem{Status: 400, Detail: "no such ad"}}
