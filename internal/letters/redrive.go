@@ -40,7 +40,7 @@ type Redrive struct {
 type Outcome struct {
 	Letters int64 `json:"letters"` // that were meant
 	Good    int64 `json:"good"`    // sent: clicks that are counted, or were before under their id
-	Late    int64 `json:"late"`    // sent, and late again: for reconcile --repair
+	Late    int64 `json:"late"`    // sent, and late again: not counted, but valid clicks of the input now
 	Refused int64 `json:"refused"` // not sent: they would be rejected again
 	Away    int64 `json:"away"`    // not sent: their bytes are nowhere to be had
 }
@@ -163,7 +163,7 @@ func (d *drive) takes(l *Letter, v *rule.Verdict) bool {
 		d.refuse(l, v.Reason.String()+": "+v.Detail)
 		return false
 	case v.Kind == rule.Late && l.Reason == "late":
-		d.refuse(l, "late: still; it is in the input, for reconcile --repair to add")
+		d.refuse(l, "late: still, as its minute is closed for good; it stands in the input as it is")
 		return false
 	case v.Kind == rule.Late:
 		d.Late++
