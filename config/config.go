@@ -125,6 +125,8 @@ type Filter struct {
 type Window struct {
 	Size            time.Duration `key:"size" doc:"Length of a window; it must divide an hour. It cannot change in an installation."`
 	AllowedLateness time.Duration `key:"allowed_lateness" doc:"How long after a window became final a late click still corrects it; later ones go to the late topic."`
+	Rollups         []string      `key:"rollups" doc:"Longer times that writers add counts up to, so that questions about days and weeks read little: 1h, 24h or both; empty makes none. What was made stays in use."`
+	TimeZone        string        `key:"time_zone" doc:"Time zone whose days rollups of 24h are, as in the IANA database, such as Europe/Berlin. Answers are the same in any; questions about whole days of this one read least."`
 }
 
 // Watermark configures the progress of event time.
@@ -259,7 +261,7 @@ func Default() Config {
 			Topics: []string{"clicks"}, Partitions: 4, Refresh: 10 * time.Second, Fields: Fields{EventID: "event_id", AdID: "ad_id", Time: "ts"},
 			TimeUnit: "ms", Types: []string{}, MaxRecordBytes: 64 << 10,
 		},
-		Window: Window{Size: time.Minute, AllowedLateness: 5 * time.Minute},
+		Window: Window{Size: time.Minute, AllowedLateness: 5 * time.Minute, Rollups: []string{"1h", "24h"}, TimeZone: "UTC"},
 		Watermark: Watermark{
 			Delay: 15 * time.Second, MaxFuture: time.Minute, IdleTimeout: 5 * time.Second,
 			SkewMargin: time.Second, TrustedTopics: []string{},

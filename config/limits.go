@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // machines without the database of time zones know them too
 	"unicode"
 	"unicode/utf8"
 
@@ -48,6 +49,8 @@ func limits() map[string]limit {
 
 		"window.size":             windowSize(),
 		"window.allowed_lateness": within(0, 3*day),
+		"window.rollups":          list(0, 2, "of 1h and 24h", rollupFault),
+		"window.time_zone":        text("a name of the IANA time zone database", zoneFault),
 
 		"watermark.delay":          within(0, time.Hour),
 		"watermark.max_future":     within(0, day),
@@ -368,6 +371,21 @@ func groupFault(s string) string {
 	}
 	if f := legalFault(s, 40); f != "" || strings.Contains(s, ".") {
 		return quote(s) + " is no name for a group: only letters, digits, '_' and '-' are allowed, at most 40"
+	}
+	return ""
+}
+
+func rollupFault(s string) string {
+	if s == "1h" || s == "24h" {
+		return ""
+	}
+	return quote(s) + " is not rolled up to; 1h and 24h are"
+}
+
+// zoneFault takes no name that stands for another zone on another machine.
+func zoneFault(s string) string {
+	if _, err := time.LoadLocation(s); err != nil || s == "" || s == "Local" {
+		return quote(s) + " is no time zone; write it like UTC or Europe/Berlin"
 	}
 	return ""
 }

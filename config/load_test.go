@@ -42,7 +42,7 @@ func TestPrecedence(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default()
-	want.Window = Window{Size: 30 * time.Second, AllowedLateness: 2 * time.Minute}
+	want.Window.Size, want.Window.AllowedLateness = 30*time.Second, 2*time.Minute
 	want.Watermark.Delay = 11 * time.Second
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
@@ -74,7 +74,7 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 			{ID: "kr", Name: "Korea: {all}", Where: "country == \"KR\"\n  and ts > 0"},
 			{ID: "1e3", Where: `$env["a:b"] in [1, 2]`},
 		},
-		Window:     Window{Size: 5 * time.Minute, AllowedLateness: 90 * time.Second},
+		Window:     Window{Size: 5 * time.Minute, AllowedLateness: 90 * time.Second, Rollups: []string{"24h"}, TimeZone: "Europe/Berlin"},
 		Watermark:  Watermark{time.Minute, 2 * time.Second, 1500 * time.Millisecond, 250 * time.Millisecond, []string{"b"}},
 		Dedupe:     Dedupe{Horizon: time.Hour, Key: []string{"ip", "ad"}},
 		Mapper:     Mapper{1000, 2 * time.Second, time.Second, time.Minute},

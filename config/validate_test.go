@@ -73,6 +73,8 @@ func trials() map[string]trial {
 		"input.fields.ts":              {good: []string{"time"}, bad: []string{"", "event_id"}},
 		"input.time_unit":              {good: []string{"s", "ms", "us", "ns"}, bad: []string{"", "m", "MS"}},
 		"input.max_record_bytes":       {good: []string{"256", "1000000"}, bad: []string{"255", "1000001"}},
+		"window.rollups":               {good: []string{"", "1h", "24h", "24h,1h"}, bad: []string{"1d", "1m", "1h,1h", "1h,24h,1h"}},
+		"window.time_zone":             {good: []string{"UTC", "Asia/Kathmandu"}, bad: []string{"", "Local", "local", "CEST", "Europe/Nowhere", "+01:00"}},
 		"window.size":                  {good: []string{"1s", "90s", "1500ms"}, bad: []string{"999ms", "0s", "7s", "61m", "7m", "-1m", "60ns"}},
 		"window.allowed_lateness":      {good: []string{"0s", "8m45s"}, bad: []string{"8m46s", "-1s", "73h", "1us"}},
 		"watermark.delay":              {good: []string{"1s", "4m"}, bad: []string{"999ms", "4m1s", "61m"}},

@@ -113,7 +113,7 @@ func (m *machine) Fold(rec *click.Record) error {
 		m.lineage(&out.Lineages[i])
 	}
 	if out.Advanced {
-		m.mark(out.Watermark)
+		m.mark(out.Watermark, out.Closed)
 	}
 	return nil
 }
@@ -151,14 +151,18 @@ func (m *machine) lineage(l *click.Lineage) {
 func (m *machine) who() []byte { return fmt.Appendf(nil, "%d/%d", m.cfg.Reducer, m.cfg.Reducers) }
 
 // mark tells every partition of the results topic that what this reducer had to
-// say of the windows before the watermark lies before the mark.
-func (m *machine) mark(watermark int64) {
-	at := strconv.AppendInt(nil, watermark, 10)
-	who := m.who()
+// say of the windows before the watermark lies before the mark, and which of them
+// are closed for good.
+func (m *machine) mark(watermark, closed int64) {
+	headers := []click.Header{
+		{Key: click.HeaderWatermark, Value: strconv.AppendInt(nil, watermark, 10)},
+		{Key: click.HeaderReducer, Value: m.who()},
+	}
+	if closed != click.None {
+		headers = append(headers, click.Header{Key: click.HeaderClosed, Value: strconv.AppendInt(nil, closed, 10)})
+	}
 	for p := range m.parts.Results {
-		m.results.Add(stream.Message{Partition: p, Headers: []click.Header{
-			{Key: click.HeaderWatermark, Value: at}, {Key: click.HeaderReducer, Value: who},
-		}})
+		m.results.Add(stream.Message{Partition: p, Headers: headers})
 		m.pending += 64
 	}
 }

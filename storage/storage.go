@@ -26,14 +26,19 @@ type Mark struct {
 	Partition, Partitions int32
 	Reducer, Reducers     int32
 	Watermark             int64 // Unix ms
+	// Closed is the time before which no window changes any more, as far as this reducer
+	// sends results to this partition; at most Watermark, click.None when it did not say.
+	Closed int64
 }
 
-// Batch is what one Apply stores.
+// Batch is what one Apply stores. Results and rankings have the name of their series as
+// their filter, see [Unit.Series].
 type Batch struct {
 	Results  []click.Result
-	Rankings []click.Ranking
+	Rankings []click.Ranking // one of a roll-up leaves a [Rollup] as well
 	Lineages []click.Lineage
 	Marks    []Mark
+	Touches  []Touch // what the results change that was closed; none is open
 }
 
 // Cell is a stored count. Ad may be a view that is valid only during the call
@@ -48,7 +53,9 @@ type Cell struct {
 }
 
 // Store keeps results and answers from them. It is safe for concurrent use.
-// Only windows of one size are kept in one Store. Windows and watermarks are
+// Only windows of one size are kept in one Store, and roll-ups of them: whoever asks for a
+// filter asks for windows, and with the name of a series ([Unit.Series]) in its place for
+// hours or days. Windows and watermarks are
 // times of the years 0 to 9999, ads and filters are UTF-8 and a filter is not
 // empty; a store may refuse others with ErrInvalid. Ranges may reach further.
 type Store interface {
@@ -56,7 +63,8 @@ type Store interface {
 	// Apply stores a batch, durably when it returns nil. For each (ad, window,
 	// filter), each (window, filter) and, of lineages, each window the greatest version
 	// wins; an equal version has equal content, and storing it again changes nothing. The marks
-	// are visible no sooner than the results of the same batch. After an error
+	// and roll-ups are visible no sooner than the results of the same batch; its touches are
+	// no later, open ones until the results are stored. After an error
 	// any part may have been stored; applying the batch again is safe. What was
 	// stored never gives way to an older version, so that to a reader counts of
 	// one row only get newer.
@@ -82,8 +90,19 @@ type Store interface {
 	// Rankings returns the ranked lists of the windows that start in [from, to), in
 	// ascending order of time.
 	Rankings(ctx context.Context, filter string, from, to int64) ([]click.Ranking, error)
-	// CompleteUntil is the time before which every window is complete: the least
-	// watermark over all partitions and reducers, click.None while one is missing.
+	// Rollups returns what is rolled up of a series within [from, to), in ascending order
+	// of time. What it is worth says [Rollup].
+	Rollups(ctx context.Context, series string, from, to int64) ([]Rollup, error)
+	// Touches returns the newest touch of every hour and partition, of the hours that
+	// have a part of [from, to).
+	Touches(ctx context.Context, from, to int64) ([]Touch, error)
+	// Counted returns the filters that have a count, in the order of their bytes. It may
+	// name one that has a ranked list only.
+	Counted(ctx context.Context) ([]string, error)
+	// Marks returns the newest mark of every partition and reducer, see [Until]. Marks
+	// with lesser numbers of partitions or reducers may be missing.
+	Marks(ctx context.Context) ([]Mark, error)
+	// CompleteUntil is the first that [Until] says of the marks.
 	CompleteUntil(ctx context.Context) (int64, error)
 	// Span returns the start of the first and of the last window that has a cell
 	// under the filter, and false when there is none.

@@ -34,6 +34,7 @@ import (
 	"github.com/clickagg/clickagg/storage/cassandra"
 	store "github.com/clickagg/clickagg/storage/embedded"
 	"github.com/clickagg/clickagg/storage/raw"
+	"github.com/clickagg/clickagg/storage/roll"
 	"github.com/clickagg/clickagg/storage/writer"
 )
 
@@ -61,6 +62,7 @@ type process struct {
 	aggregator *aggregator.Metrics
 	reducer    *reducer.Metrics
 	writer     *carry.Metrics
+	roll       *roll.Metrics
 	raw        *carry.Metrics
 
 	running []*role
@@ -73,7 +75,7 @@ func newProcess(ctx context.Context, cfg config.Config, roles []string, logger *
 	return &process{
 		inputs: inputs{logger: logger}, ctx: context.WithoutCancel(ctx), cfg: cfg, roles: roles, logger: logger, reg: reg, topics: click.TopicsOf(cfg.Kafka.TopicPrefix),
 		mapper: mapper.NewMetrics(reg), aggregator: aggregator.NewMetrics(reg),
-		reducer: reducer.NewMetrics(reg), writer: writer.NewMetrics(reg), raw: raw.NewMetrics(reg),
+		reducer: reducer.NewMetrics(reg), writer: writer.NewMetrics(reg), roll: roll.NewMetrics(reg), raw: raw.NewMetrics(reg),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/clickagg/clickagg/aggregator"
 	"github.com/clickagg/clickagg/aggregator/window"
 	"github.com/clickagg/clickagg/internal/api"
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/dimension"
@@ -24,8 +25,10 @@ import (
 	"github.com/clickagg/clickagg/mapper/rule"
 	"github.com/clickagg/clickagg/reducer"
 	"github.com/clickagg/clickagg/reducer/merge"
+	"github.com/clickagg/clickagg/storage"
 	"github.com/clickagg/clickagg/storage/carry"
 	"github.com/clickagg/clickagg/storage/raw"
+	"github.com/clickagg/clickagg/storage/roll"
 	"github.com/clickagg/clickagg/storage/writer"
 )
 
@@ -240,13 +243,21 @@ func (p *process) writeRole() *role {
 			return dimension.Keep(ctx, p.store, facts)
 		})
 	})
+	k := roll.New(p.store, p.rollConfig(), stream.Wall{}, p.roll, p.logger)
 	return &role{
 		name: roleWriter, group: p.group(roleWriter), partitions: p.results, working: func() int { return len(p.writer.Partitions()) },
 		work: func(ctx context.Context, part stream.Partition) error {
-			if part.Topic == p.topics.Results {
+			switch {
+			case part.Topic == p.topics.Results && part.Number == 0: // whoever has it rolls up for all
+				parts, ctx := errgroup.WithContext(ctx)
+				parts.Go(func() error { return w.Results(ctx, part.Number) })
+				parts.Go(func() error { return k.Run(ctx) })
+				return parts.Wait()
+			case part.Topic == p.topics.Results:
 				return w.Results(ctx, part.Number)
+			default:
+				return w.Rankings(ctx, part.Number)
 			}
-			return w.Rankings(ctx, part.Number)
 		},
 	}
 }
@@ -256,6 +267,20 @@ func (p *process) refusals() carry.Refusals {
 	return carry.Refusals{
 		RetryMax: p.cfg.Writer.RetryMaxWait, Most: p.cfg.Writer.MaxRefused, Topic: p.topics.Rejected, Partitions: topology.RejectedPartitions,
 	}
+}
+
+// rollInterval is how often is looked for hours and days to roll up.
+const rollInterval = 10 * time.Second
+
+func (p *process) rollConfig() roll.Config {
+	zone, _ := time.LoadLocation(p.cfg.Window.TimeZone) // the config room refuses any other
+	c := roll.Config{Calendar: calendar.New(zone, p.cfg.Window.Size), Top: p.cfg.Aggregator.Top, Interval: rollInterval}
+	for u := storage.Hour; u <= storage.Day; u++ {
+		if slices.Contains(p.cfg.Window.Rollups, u.String()) {
+			c.Units = append(c.Units, u)
+		}
+	}
+	return c
 }
 
 func (p *process) rawRole() *role {

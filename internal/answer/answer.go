@@ -29,7 +29,7 @@ func (f Frame) Final() bool { return f.CompleteUntil != click.None && f.To <= f.
 type Count struct {
 	Frame
 	Clicks   int64
-	Revision int64 // the greatest revision among the windows counted; 0 without a click
+	Revision int64 // 1, and 1 more for every correction of a window counted; 0 without a click
 }
 
 // Top is which ads got the most clicks.
@@ -37,7 +37,8 @@ type Top struct {
 	Frame
 	Rows     []click.Row // greater count first, then ad by bytes; only ads with a click
 	Exact    bool        // no ad outside the rows has a better claim to be in them
-	Revision int64       // the greatest revision among the windows ranked; 0 without a click
+	MaxError int64       // by how much one outside may have more clicks than the last row; 0 when exact
+	Revision int64       // 1, and 1 more for every correction of a window ranked; 0 without a click
 }
 
 // Reader reads answers off a store. It is safe for concurrent use.
@@ -45,6 +46,7 @@ type Reader struct {
 	store   storage.Store
 	window  int64                       // ms
 	filters atomic.Pointer[filterTable] // nil until asked for
+	effort  effort
 }
 
 // New makes a reader of a store whose windows have the given size, a positive
@@ -53,7 +55,7 @@ func New(store storage.Store, window time.Duration) *Reader {
 	if window < time.Millisecond {
 		panic(fmt.Sprintf("answer: window size %v is under a millisecond", window))
 	}
-	return &Reader{store: store, window: window.Milliseconds()}
+	return &Reader{store: store, window: window.Milliseconds(), effort: usual}
 }
 
 // Window is the size of the store's windows.
@@ -84,13 +86,43 @@ func (r *Reader) Count(ctx context.Context, filter string, ad []byte, from, to i
 }
 
 func (r *Reader) count(ctx context.Context, filter string, ad []byte, f Frame) (Count, error) {
-	cells, err := r.store.Count(ctx, filter, ad, f.From, f.To)
+	pieces, err := storage.Pieces(ctx, r.store, filter, f.From, f.To, storage.Day)
 	if err != nil {
-		return Count{}, fmt.Errorf("read counts: %w", err)
+		return Count{}, err
+	}
+	cells, err := r.cells(ctx, filter, ad, pieces)
+	if err != nil {
+		return Count{}, err
 	}
 	c := Count{Frame: f}
 	c.Clicks, c.Revision = sum(cells)
 	return c, nil
+}
+
+// sum is how many clicks are in some cells, and their revision; 0 without any.
+func sum(cells []storage.Cell) (clicks, revision int64) {
+	for i := range cells {
+		clicks += cells[i].Count
+		revision += cells[i].Revision - 1
+	}
+	if len(cells) > 0 {
+		revision++
+	}
+	return clicks, revision
+}
+
+// cells reads the counts of one ad in all pieces of a range.
+func (r *Reader) cells(ctx context.Context, filter string, ad []byte, pieces []storage.Piece) ([]storage.Cell, error) {
+	var all []storage.Cell
+	for i := range pieces {
+		p := &pieces[i]
+		cells, err := r.store.Count(ctx, p.Unit.Series(filter), ad, p.From, p.To)
+		if err != nil {
+			return nil, fmt.Errorf("read counts: %w", err)
+		}
+		all = append(all, cells...)
+	}
+	return all, nil
 }
 
 // Scan calls f for every count in a frame, by window, then by ad, as
@@ -120,14 +152,6 @@ func (r *Reader) Lineage(ctx context.Context, at int64) (l click.Lineage, start 
 		return click.Lineage{}, start, false, fmt.Errorf("read lineage: %w", err)
 	}
 	return l, start, ok, nil
-}
-
-func sum(cells []storage.Cell) (clicks, revision int64) {
-	for i := range cells {
-		clicks += cells[i].Count
-		revision = max(revision, cells[i].Revision)
-	}
-	return clicks, revision
 }
 
 // floor rounds down, before 1970 too.

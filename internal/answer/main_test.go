@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/rank"
 	"github.com/clickagg/clickagg/storage"
 )
 
@@ -24,6 +25,7 @@ type fake struct {
 
 	cells    map[int64][]storage.Cell // by window, in the order of their ads
 	lists    map[int64]click.Ranking
+	rolled   []storage.Rollup // of hours, whose cells and lists are those of the window at their start
 	lineages map[int64]click.Lineage
 	complete int64
 	err      error
@@ -56,9 +58,18 @@ func (f *fake) rank(window int64, k int, state click.State) {
 		l.Clicks += c.Count
 		l.Revision = max(l.Revision, c.Revision)
 	}
-	slices.SortFunc(l.Top, order)
+	slices.SortFunc(l.Top, rank.Order)
 	l.Top = l.Top[:min(k, len(l.Top))]
 	f.lists[window] = l
+}
+
+func (f *fake) Touches(context.Context, int64, int64) ([]storage.Touch, error) { return nil, f.err }
+
+func (f *fake) Rollups(_ context.Context, series string, _, _ int64) ([]storage.Rollup, error) {
+	if series != storage.Hour.Series(click.FilterAll) {
+		return nil, f.err
+	}
+	return f.rolled, f.err
 }
 
 func (f *fake) CompleteUntil(context.Context) (int64, error) {

@@ -43,7 +43,10 @@ func TestSeriesAddsUp(t *testing.T) {
 			if c.From < at || c.To > to || c.From >= c.To || c.To-c.From > step.Milliseconds() || c.Clicks != want[c.From] || c.Clicks == 0 || c.CompleteUntil != s.complete {
 				t.Fatalf("seed %d: step %+v of [%d,%d), want %d clicks", seed, c, from, to, want[c.From])
 			}
-			at, revision, clicks = c.To, max(revision, c.Revision), clicks+c.Clicks
+			at, revision, clicks = c.To, revision+c.Revision-1, clicks+c.Clicks
+		}
+		if len(steps) > 0 {
+			revision++
 		}
 		if len(steps) != len(want) || clicks != total.Clicks || revision != total.Revision {
 			t.Fatalf("seed %d: %d steps of %d clicks, revision %d; want %d of %d, %d", seed, len(steps), clicks, revision, len(want), total.Clicks, total.Revision)

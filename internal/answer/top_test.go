@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/rank"
+	"github.com/clickagg/clickagg/storage"
 )
 
 func format(rows []click.Row) string {
@@ -32,7 +34,7 @@ func recount(s *fake, n int, from, to int64) []click.Row {
 	for ad, n := range total {
 		rows = append(rows, click.Row{Ad: []byte(ad), Count: n})
 	}
-	slices.SortFunc(rows, order)
+	slices.SortFunc(rows, rank.Order)
 	return rows[:min(n, len(rows))]
 }
 
@@ -84,7 +86,11 @@ func TestTopIsExact(t *testing.T) {
 		from := rng.Int64N(rng.Int64N(90)+1)*minute - rng.Int64N(3)*minute
 		to := from + (rng.Int64N(rng.Int64N(100)+1)+1)*minute
 		n := rng.IntN(15) + 1
-		got, err := New(s, time.Minute).Top(t.Context(), click.FilterAll, n, from, to)
+		r := New(s, time.Minute)
+		if seed%2 == 0 { // lists have heads, of which not all suffice
+			r.effort.headLeast, r.effort.headTimes, r.effort.headSums = 1+rng.IntN(3), 1, rng.Int64N(4)
+		}
+		got, err := r.Top(t.Context(), click.FilterAll, n, from, to)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,6 +108,49 @@ func TestTopIsExact(t *testing.T) {
 	}
 	if ways.lists < 20 || ways.sums < 20 || ways.scans < 20 {
 		t.Errorf("a way was hardly taken: %+v", ways)
+	}
+}
+
+// TestTopIsHonest: where too much would have to be read, the answer is not called exact unless it
+// is, its counts are, and no ad outside has more than it allows.
+func TestTopIsHonest(t *testing.T) {
+	t.Parallel()
+	var inexact, wrong int
+	for seed := range uint64(800) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		s := randomStore(rng)
+		n, to := rng.IntN(15)+1, (rng.Int64N(90)+1)*minute
+		r := New(s, time.Minute)
+		r.effort.scanMost = 1
+		got, err := r.Top(t.Context(), click.FilterAll, n, 0, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := recount(s, 100, 0, to)
+		want := all[:min(n, len(all))]
+		if got.Exact {
+			if format(got.Rows) != format(want) || got.MaxError != 0 {
+				t.Fatalf("seed %d: called exact: %s, want %s", seed, format(got.Rows), format(want))
+			}
+			continue
+		}
+		inexact++
+		if format(got.Rows) != format(want) {
+			wrong++
+		}
+		end, last := int64(0), len(got.Rows)-1
+		if last >= 0 {
+			end = got.Rows[last].Count
+		}
+		for _, row := range all {
+			i := slices.IndexFunc(got.Rows, func(r click.Row) bool { return string(r.Ad) == string(row.Ad) })
+			if i < 0 && row.Count > end+got.MaxError || i >= 0 && row.Count != got.Rows[i].Count {
+				t.Fatalf("seed %d: %s:%d, but the answer is %s, off by %d at most", seed, row.Ad, row.Count, format(got.Rows), got.MaxError)
+			}
+		}
+	}
+	if inexact < 50 || wrong < 10 {
+		t.Errorf("%d were inexact, %d of them wrong: too few to tell", inexact, wrong)
 	}
 }
 
@@ -179,6 +228,21 @@ func TestTopDistrustsListsThatLag(t *testing.T) {
 	got, err := New(s, time.Minute).Top(t.Context(), click.FilterAll, 4, 0, 2*minute)
 	if want := recount(s, 4, 0, 2*minute); err != nil || format(got.Rows) != format(want) {
 		t.Errorf("got %s, %v; want %s", format(got.Rows), err, format(want))
+	}
+}
+
+// A roll-up is not answered from the list of an earlier one, nor without one, but from its counts.
+func TestTopDistrustsTheListOfAnEarlierRollup(t *testing.T) {
+	t.Parallel()
+	s := newFake()
+	s.put(0, "a", 1, 1)
+	s.rank(0, 10, click.Final)
+	s.put(0, "b", 2, 1)
+	s.put(60*minute, "b", 5, 1)
+	s.rolled = []storage.Rollup{{Start: 0, End: 60 * minute, Version: 1}, {Start: 60 * minute, End: 120 * minute, Version: 1}}
+	got, err := New(s, time.Minute).Top(t.Context(), click.FilterAll, 2, 0, 120*minute)
+	if err != nil || format(got.Rows) != "b:7 a:1 " {
+		t.Errorf("got %s, %v", format(got.Rows), err)
 	}
 }
 

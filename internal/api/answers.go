@@ -67,9 +67,10 @@ type Ads struct {
 // Top answers which ads got the most clicks: greater count first, then by the
 // bytes of the id.
 type Top struct {
-	AdIDs []string  `json:"ad_ids"`
-	Ads   []AdCount `json:"ads"`
-	Exact bool      `json:"exact"` // no other ad has a better claim to be here
+	AdIDs    []string  `json:"ad_ids"`
+	Ads      []AdCount `json:"ads"`
+	Exact    bool      `json:"exact"`               // no other ad has a better claim to be here
+	MaxError int64     `json:"max_error,omitempty"` // when not exact: by how many clicks another may surpass the last
 	Frame
 }
 
@@ -200,7 +201,7 @@ func (s *Server) top(w http.ResponseWriter, c *call) error {
 	}
 	t := Top{
 		AdIDs: make([]string, len(a.Rows)), Ads: make([]AdCount, len(a.Rows)),
-		Exact: a.Exact, Frame: frameOf(a.Frame, q.filter, a.Revision),
+		Exact: a.Exact, MaxError: a.MaxError, Frame: frameOf(a.Frame, q.filter, a.Revision),
 	}
 	for i, row := range a.Rows {
 		t.AdIDs[i] = string(row.Ad)

@@ -38,7 +38,7 @@ var answers = []struct{ path, want string }{
 		"/v1/ads/top_clicked_ads?last=10m&n=3",
 		`{"ad_ids":["q\"uo,te","a","b/c d"],"ads":[{"ad_id":"q\"uo,te","count":9},{"ad_id":"a","count":6},{"ad_id":"b/c d","count":2}],` +
 			`"exact":true,"start_time":"2019-11-24T11:50:00Z","to_time":"2019-11-24T12:00:00Z",` +
-			`"filter_identifier":"000","status":"provisional","complete_until":"2019-11-24T11:59:00Z","revision":3}`,
+			`"filter_identifier":"000","status":"provisional","complete_until":"2019-11-24T11:59:00Z","revision":4}`,
 	},
 	{
 		"/v1/ads/top_clicked_ads?start_time=-1d&to_time=-23h",

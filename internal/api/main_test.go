@@ -45,6 +45,13 @@ func (f *fake) Rankings(_ context.Context, _ string, from, to int64) ([]click.Ra
 	return slices.DeleteFunc(slices.Clone(f.lists), func(l click.Ranking) bool { return l.Start < from || to <= l.Start }), f.err
 }
 
+// Touches and Rollups: nothing is rolled up.
+func (f *fake) Touches(context.Context, int64, int64) ([]storage.Touch, error) { return nil, f.err }
+
+func (f *fake) Rollups(context.Context, string, int64, int64) ([]storage.Rollup, error) {
+	return nil, f.err
+}
+
 func (f *fake) Lineage(_ context.Context, start int64) (click.Lineage, bool, error) {
 	return f.lineage, f.lineage.Start == start && f.err == nil, f.err
 }

@@ -176,6 +176,9 @@ const (
 	// HeaderReducer names, on a mark of the results topic, which reducer of how
 	// many says so: "1/4".
 	HeaderReducer = "clickagg-reducer"
+	// HeaderClosed stands on a mark of the results topic once it is known: the Unix time
+	// in ms before which no window changes any more, as far as this reducer says.
+	HeaderClosed = "clickagg-closed"
 	// HeaderLineage tells, on the rankings topic, a [Lineage] from a [Ranking]. Its
 	// value is that of [HeaderReducer].
 	HeaderLineage = "clickagg-lineage"

@@ -8,10 +8,10 @@ const module = "github.com/clickagg/clickagg/"
 
 // stages never import each other, nor anything below each other: they meet in
 // the log and in the store. Only one pure room may lean on another.
-var stages = []string{"mapper", "aggregator", "reducer", "storage/raw", "storage/writer"}
+var stages = []string{"mapper", "aggregator", "reducer", "storage/raw", "storage/roll", "storage/writer"}
 
 // pureRooms compute and nothing else: the same input gives the same bytes.
-var pureRooms = []string{"internal/assign", "internal/click", "internal/filter", "internal/nearest", "mapper/rule", "aggregator/window", "reducer/merge"}
+var pureRooms = []string{"internal/assign", "internal/calendar", "internal/click", "internal/filter", "internal/nearest", "internal/rank", "mapper/rule", "aggregator/window", "reducer/merge"}
 
 // pureStd is what a pure room may import of the standard library, with
 // everything below it: no clock, randomness, goroutine, log or IO. Of time it

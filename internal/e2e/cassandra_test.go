@@ -71,7 +71,7 @@ func TestCassandraContract(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) (storage.Store, func() storage.Store) {
 		o := <-empty
 		t.Cleanup(func() {
-			for _, table := range []string{"store", "marks", "counts", "windows", "starts", "days", "rankings", "lineage", "filters"} {
+			for _, table := range []string{"store", "marks", "counts", "windows", "starts", "days", "rankings", "lineage", "filters", "rollups", "touches"} {
 				if err := look.Query("TRUNCATE " + o.Keyspace + "." + table).Exec(); err != nil {
 					t.Errorf("empty %s: %v", table, err)
 				}

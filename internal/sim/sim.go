@@ -339,7 +339,7 @@ func (w *world) check() error {
 			return w.failure("P1: %s at %d under %s: counted %d, the log says none", k.ad, k.start, k.filter, got.Count)
 		}
 	}
-	if done := w.db.completeUntil(); done < last+w.cfg.size {
+	if done, _ := w.db.until(); done < last+w.cfg.size {
 		return w.failure("liveness: complete until %d, the last window ends at %d", done, last+w.cfg.size)
 	}
 	if err := w.checkRankings(&a); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -29,16 +30,15 @@ type database struct {
 	rankings map[listKey]click.Ranking
 	lineages map[int64]click.Lineage
 	marks    map[[2]int32]storage.Mark
-	need     int   // marks there are when every partition has heard every reducer
 	fault    error // first broken promise
 	naive    bool  // planted fault: the last write wins, whatever its version
 	adds     bool  // planted fault: counts are added up
 }
 
-func newDatabase(marks int) *database {
+func newDatabase() *database {
 	return &database{
 		cells: map[cellKey]click.Result{}, rankings: map[listKey]click.Ranking{}, lineages: map[int64]click.Lineage{},
-		marks: map[[2]int32]storage.Mark{}, need: marks,
+		marks: map[[2]int32]storage.Mark{},
 	}
 }
 
@@ -65,8 +65,12 @@ func (d *database) put(r *click.Result) {
 	if ok {
 		d.judge(k, &old, r)
 	}
-	if r.Count != old.Count && r.State != click.Corrected && r.Start+r.Size <= d.completeUntil() {
+	complete, closed := d.until()
+	if r.Count != old.Count && r.State != click.Corrected && r.Start+r.Size <= complete {
 		d.broken("P2: %s at %d became %d though the minute was said to be complete", k.ad, k.start, r.Count)
+	}
+	if r.Count != old.Count && r.Start+r.Size <= closed {
+		d.broken("P2: %s at %d became %d though the minute was said to be closed for good", k.ad, k.start, r.Count)
 	}
 	now := *r
 	now.Ad = bytes.Clone(r.Ad)
@@ -127,20 +131,13 @@ func (d *database) trace(l *click.Lineage) {
 	}
 }
 
-// completeUntil is the least mark, or click.None while one is missing.
-func (d *database) completeUntil() int64 {
-	if len(d.marks) < d.need {
-		return click.None
-	}
-	least := int64(1<<63 - 1)
-	for _, m := range d.marks {
-		least = min(least, m.Watermark)
-	}
-	return least
+// until is what the marks say is complete, and closed.
+func (d *database) until() (complete, closed int64) {
+	return storage.Until(slices.Collect(maps.Values(d.marks)))
 }
 
-// client is the store as one process sees it. Only writing is simulated; the
-// questions have a test of their own.
+// client is the store as one process sees it. Only writing is simulated, and
+// what writing asks; the questions have tests of their own.
 type client struct {
 	p *proc
 	storage.Store
@@ -148,6 +145,19 @@ type client struct {
 
 // ID implements storage.Store.
 func (c client) ID() string { return "sim" }
+
+// Marks implements storage.Store: it may be away.
+func (c client) Marks(ctx context.Context) ([]storage.Mark, error) {
+	w := c.p.w
+	c.p.pass()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if w.weather.oneIn(w, w.weather.away, "the store is away") {
+		return nil, storage.ErrUnavailable
+	}
+	return slices.Collect(maps.Values(w.db.marks)), nil
+}
 
 // Apply implements storage.Store: it may be away, it may apply and not say so.
 func (c client) Apply(ctx context.Context, b *storage.Batch) error {

@@ -106,7 +106,7 @@ func (w *world) happen() {
 func newWorld(choose Chooser, cfg settings, weather weather, m mutant) *world {
 	w := &world{
 		choose: choose, weather: weather, cfg: cfg, mutant: m, now: 1_764_000_000_000,
-		log: newCluster(), db: newDatabase(cfg.results * cfg.reducers), snaps: map[string][]byte{}, topics: click.TopicsOf("clickagg"),
+		log: newCluster(), db: newDatabase(), snaps: map[string][]byte{}, topics: click.TopicsOf("clickagg"),
 		produced: make([][]event, cfg.sources), eras: make([][]era, cfg.sources), ruled: map[string]rules{},
 	}
 	w.db.naive, w.db.adds = m == lastWriteWins, m == increments

@@ -78,6 +78,7 @@ type Output struct {
 	Lineages  []click.Lineage // of the windows with a ranking here that is not provisional, one per window and partial
 	Watermark int64           // every window that ends at or before it is final; None while unknown
 	Advanced  bool            // Watermark rose
+	Closed    int64           // nothing more comes of windows that end at or before it; None while unknown
 }
 
 // Gap is the error of a proven loss: a shard speaks of what is news since its
@@ -225,7 +226,7 @@ func (r *Reducer) Out() *Output {
 		r.begin()
 	}
 	r.taken = true
-	r.out.Watermark = r.watermark
+	r.out.Watermark, r.out.Closed = r.watermark, r.gone
 	return &r.out
 }
 

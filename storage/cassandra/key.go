@@ -57,6 +57,25 @@ func floor(ms, size int64) int64 {
 	return ms - rest
 }
 
+// lengths is how long the stretches of time are that a series' partitions hold, in ms:
+// so long that a question has few to read, and so short that none grows large.
+type lengths struct {
+	counts int64 // of an ad, and of the starts there are
+	lists  int64 // of ranked lists
+}
+
+// lengthsOf is part of the schema.
+func lengthsOf(series string) lengths {
+	switch u, _ := storage.UnitOf(series); u {
+	case storage.Window:
+		return lengths{day, hour}
+	case storage.Hour:
+		return lengths{16 * day, day}
+	default:
+		return lengths{384 * day, 32 * day}
+	}
+}
+
 // bucket is where in its window an ad lives.
 func bucket(ad []byte) int8 { return int8(xxh3.Hash(ad) % buckets) }
 
@@ -67,9 +86,9 @@ func clamp(from, to int64) (int64, int64) {
 
 // checkRow refuses what could not be written, or not be found again.
 func checkRow(ad []byte, filter string, start, size int64, state click.State) error {
-	switch {
-	case size <= 0 || start%size != 0:
-		return fmt.Errorf("%w: no window of %d ms starts at %d", storage.ErrInvalid, size, start)
+	switch unit, known := storage.UnitOf(filter); {
+	case !known || !unit.Fits(start, size, size):
+		return fmt.Errorf("%w: no time of series %q of %d ms starts at %d", storage.ErrInvalid, filter, size, start)
 	case start < minStart || start > maxStart:
 		return fmt.Errorf("%w: a window that starts at %d is outside the years 0 to 9999", storage.ErrInvalid, start)
 	case state < click.Provisional || state > click.Corrected:

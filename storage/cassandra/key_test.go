@@ -15,7 +15,7 @@ import (
 // the clock's, and no later version ever replaces it.
 func TestEveryWriteHasItsTime(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{putCount, putWindow, putStart, putDay, putRanking, putMark, putRaw, putRawBucket} {
+	for _, s := range []string{putCount, putWindow, putStart, putDay, putRanking, putRollup, putTouch, putMark, putRaw, putRawBucket} {
 		if !strings.HasSuffix(s, " USING TIMESTAMP ?") {
 			t.Errorf("%s has no timestamp at its end", s)
 		}
@@ -27,7 +27,8 @@ func TestEveryWriteHasItsTime(t *testing.T) {
 	}
 	for _, u := range []upsert{
 		countRow(&r, when), windowRow(&r, when), rankingRow(&click.Ranking{Start: 60_000, Version: 3}, when),
-		markRow(&storage.Mark{Watermark: 60_000}),
+		markRow(&storage.Mark{Watermark: 60_000, Closed: click.None}), rollupRow(&click.Ranking{Start: 60_000, Version: 3}, when),
+		touchRow(storage.Touch{Hour: 3_600_000, Offset: 30_000_001}),
 	} {
 		if n := strings.Count(u.statement, "?"); n != len(u.args) {
 			t.Errorf("%s takes %d values, there are %d", u.statement, n, len(u.args))

@@ -50,7 +50,7 @@ func (s *Store) Count(ctx context.Context, filter string, ad []byte, from, to in
 		return nil, err
 	}
 	from, to = clamp(from, to)
-	days, err := s.parts(ctx, filter, from, to, day)
+	days, err := s.parts(ctx, filter, from, to, lengthsOf(filter).counts)
 	if err != nil {
 		return nil, fmt.Errorf("count: %w", err)
 	}
@@ -82,7 +82,7 @@ func (s *Store) Rankings(ctx context.Context, filter string, from, to int64) ([]
 		return nil, err
 	}
 	from, to = clamp(from, to)
-	hours, err := s.parts(ctx, filter, from, to, hour)
+	hours, err := s.parts(ctx, filter, from, to, lengthsOf(filter).lists)
 	if err != nil {
 		return nil, fmt.Errorf("rankings: %w", err)
 	}
@@ -99,12 +99,14 @@ func (s *Store) rankHour(ctx context.Context, filter string, part, from, to int6
 	it := s.read(ctx, getRankings, filter, part, from, to).PageSize(pageOfLists).Iter()
 	var lists []click.Ranking
 	for {
-		r := click.Ranking{Filter: filter, Size: s.size.Load()}
+		r := click.Ranking{Filter: filter}
 		var state int8
-		if !it.Scan(&r.Start, &r.Revision, &state, &r.Version, &r.Clicks, &r.Ads, (*top)(&r.Top)) {
+		if !it.Scan(&r.Start, &r.Size, &r.Revision, &state, &r.Version, &r.Clicks, &r.Ads, (*top)(&r.Top)) {
 			return lists, it.Close()
 		}
-		r.State = click.State(state)
+		if r.State = click.State(state); r.Size == 0 {
+			r.Size = s.size.Load()
+		}
 		lists = append(lists, r)
 	}
 }
@@ -149,7 +151,7 @@ func (s *Store) parts(ctx context.Context, filter string, from, to, length int64
 		return nil, err
 	}
 	for _, d := range days {
-		for part := d; part < d+day; part += length {
+		for part := d; part < d+lengthsOf(filter).counts; part += length {
 			if part+length > from && part < to {
 				parts = append(parts, part)
 			}
@@ -163,7 +165,8 @@ func (s *Store) days(ctx context.Context, filter string, from, to int64) ([]int6
 	if filter == "" {
 		return nil, nil // no row has one, and a key cannot be empty
 	}
-	it := s.read(ctx, getDays, filter, floor(from, day), floor(to-1, day)).Iter()
+	long := lengthsOf(filter).counts
+	it := s.read(ctx, getDays, filter, floor(from, long), floor(to-1, long)).Iter()
 	var days []int64
 	for d := (time.Time{}); it.Scan(&d); {
 		days = append(days, d.UnixMilli())
@@ -196,34 +199,6 @@ func each[T any](ctx context.Context, parts []int64, ask func(context.Context, i
 		return nil, translate(err)
 	}
 	return slices.Concat(answers...), nil
-}
-
-// CompleteUntil implements [storage.Store]. The marks with the greatest counts of
-// partitions and reducers, which come first, decide.
-func (s *Store) CompleteUntil(ctx context.Context) (int64, error) {
-	if err := s.use(ctx); err != nil {
-		return click.None, err
-	}
-	it := s.read(ctx, getMarks, marksOf).Iter()
-	var newest, m storage.Mark
-	var heard int64
-	for it.Scan(&m.Partitions, &m.Reducers, &m.Watermark) {
-		switch {
-		case heard == 0:
-			newest = m
-		case m.Partitions != newest.Partitions || m.Reducers != newest.Reducers:
-			continue
-		}
-		newest.Watermark = min(newest.Watermark, m.Watermark)
-		heard++
-	}
-	if err := it.Close(); err != nil {
-		return click.None, fmt.Errorf("complete until: %w", translate(err))
-	}
-	if heard == 0 || heard < int64(newest.Partitions)*int64(newest.Reducers) {
-		return click.None, nil
-	}
-	return newest.Watermark, nil
 }
 
 // Span implements [storage.Store].

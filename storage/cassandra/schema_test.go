@@ -19,6 +19,7 @@ func TestReleasedMigrationsStay(t *testing.T) {
 		"d7c747ece58150ae71f1e2e47dfad7e745510fd6fcd3c4de9ff8212f314e5668",
 		"1c92cd5d0a0908b84c610f8b9aab5f71b8c8dd7131e875305fa075fe4629ee91",
 		"107ddca1e12621382f7bb64bb099df52ed7b2b831ce49bab0d4e092ccb8971d0",
+		"8e7e3e72ea25bd4a9bbc500e8f14f8af4dd17dbe46fde6cdb965880f6ff0009b",
 	}
 	for i, sum := range released {
 		if files[i].checksum != sum {

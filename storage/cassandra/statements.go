@@ -1,6 +1,8 @@
 package cassandra
 
 import (
+	"github.com/gocql/gocql"
+
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -13,11 +15,13 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
 	putStart   = `INSERT INTO starts (filter, day, start) VALUES (?, ?, ?) USING TIMESTAMP ?`
 	putDay     = `INSERT INTO days (filter, day) VALUES (?, ?) USING TIMESTAMP ?`
-	putRanking = `INSERT INTO rankings (filter, hour, start, revision, state, version, clicks, ads, top)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+	putRanking = `INSERT INTO rankings (filter, hour, start, size, revision, state, version, clicks, ads, top)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+	putRollup  = `INSERT INTO rollups (series, start, size, version) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
+	putTouch   = `INSERT INTO touches (topic, hour, partition, number) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
 	putLineage = `INSERT INTO lineage (hour, start, version, lineage) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
-	putMark    = `INSERT INTO marks (topic, partitions, reducers, partition, reducer, watermark)
-		VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+	putMark    = `INSERT INTO marks (topic, partitions, reducers, partition, reducer, watermark, closed)
+		VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
 )
 
 // What the store reads.
@@ -28,13 +32,16 @@ const (
 	getAds      = `SELECT ad, count FROM windows WHERE filter = ? AND start = ? AND bucket = ? AND ad >= ?`
 	getStarts   = `SELECT start FROM starts WHERE filter = ? AND day = ? AND start >= ? AND start < ?`
 	getDays     = `SELECT day FROM days WHERE filter = ? AND day >= ? AND day <= ?`
-	getRankings = `SELECT start, revision, state, version, clicks, ads, top FROM rankings
+	getRankings = `SELECT start, size, revision, state, version, clicks, ads, top FROM rankings
 		WHERE filter = ? AND hour = ? AND start >= ? AND start < ?`
+	getRollups = `SELECT start, size, version FROM rollups WHERE series = ? AND start >= ? AND start < ?`
+	getTouches = `SELECT hour, partition, number FROM touches WHERE topic = ? AND hour >= ? AND hour < ?`
+	getCounted = `SELECT DISTINCT filter FROM days`
 	getLineage = `SELECT lineage FROM lineage WHERE hour = ? AND start = ?`
-	getMarks   = `SELECT partitions, reducers, watermark FROM marks WHERE topic = ?`
+	getMarks   = `SELECT partition, partitions, reducer, reducers, watermark, closed FROM marks WHERE topic = ?`
 )
 
-// marksOf is the topic whose marks are kept.
+// marksOf is the topic whose marks, and touches by whose records, are kept.
 const marksOf = "results"
 
 // upsert is one row to write. There is no other way to write rows, so that each
@@ -49,7 +56,7 @@ func put(when writeTime, statement string, args ...any) upsert {
 }
 
 func countRow(r *click.Result, when writeTime) upsert {
-	return put(when, putCount, r.Ad, r.Filter, floor(r.Start, day), r.Start, r.Count, r.Revision, int8(r.State), r.Version)
+	return put(when, putCount, r.Ad, r.Filter, floor(r.Start, lengthsOf(r.Filter).counts), r.Start, r.Count, r.Revision, int8(r.State), r.Version)
 }
 
 func windowRow(r *click.Result, when writeTime) upsert {
@@ -57,7 +64,7 @@ func windowRow(r *click.Result, when writeTime) upsert {
 }
 
 func rankingRow(r *click.Ranking, when writeTime) upsert {
-	return put(when, putRanking, r.Filter, floor(r.Start, hour), r.Start, r.Revision, int8(r.State), r.Version, r.Clicks, r.Ads, top(r.Top))
+	return put(when, putRanking, r.Filter, floor(r.Start, lengthsOf(r.Filter).lists), r.Start, r.Size, r.Revision, int8(r.State), r.Version, r.Clicks, r.Ads, top(r.Top))
 }
 
 func lineageRow(l *click.Lineage, when writeTime) upsert {
@@ -65,5 +72,17 @@ func lineageRow(l *click.Lineage, when writeTime) upsert {
 }
 
 func markRow(m *storage.Mark) upsert {
-	return put(reached(m.Watermark), putMark, marksOf, m.Partitions, m.Reducers, m.Partition, m.Reducer, m.Watermark)
+	closed := any(gocql.UnsetValue)
+	if m.Closed != click.None {
+		closed = m.Closed
+	}
+	return put(reached(m.Watermark), putMark, marksOf, m.Partitions, m.Reducers, m.Partition, m.Reducer, m.Watermark, closed)
+}
+
+func rollupRow(r *click.Ranking, when writeTime) upsert {
+	return put(when, putRollup, r.Filter, r.Start, r.Size, r.Version)
+}
+
+func touchRow(t storage.Touch) upsert {
+	return put(writeTime(t.Number()), putTouch, marksOf, t.Hour, t.Partition, t.Number())
 }

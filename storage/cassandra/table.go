@@ -35,6 +35,7 @@ func (o Options) kept() []kept {
 		{name: "days", ttl: days}, {"rankings", o.RankingsTTL, true},
 		{"lineage", o.LineageTTL, true}, {"raw", o.RawTTL, true}, {"raw_buckets", o.RawTTL, true},
 		{name: "filters"},
+		{name: "rollups", ttl: o.CountsTTL}, {name: "touches", ttl: o.CountsTTL},
 	}
 }
 

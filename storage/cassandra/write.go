@@ -32,21 +32,49 @@ func (s *Store) Apply(ctx context.Context, b *storage.Batch) error {
 	if err := s.check(ctx, b); err != nil {
 		return err
 	}
-	p := plan{Tuning: s.opts.Tuning}
-	if err := p.add(s.session, b); err != nil {
+	before, rows, after := s.plan(), s.plan(), s.plan()
+	if err := rows.add(s.session, b); err != nil {
 		return err
 	}
-	if err := s.send(ctx, p.requests); err != nil {
-		return fmt.Errorf("store rows: %w", err)
+	if err := after.conclude(b); err != nil {
+		return err
 	}
-	// The marks speak of the rows above: they go when those are acknowledged.
-	marks := plan{Tuning: s.opts.Tuning}
+	for _, t := range b.Touches {
+		after.together("touches", touchRow(t))
+		t.Open = true
+		before.together("touches", touchRow(t))
+	}
+	// A touch is open before the rows change, and settled after. What speaks of the
+	// rows goes when they are acknowledged.
+	for _, step := range []struct {
+		name string
+		plan *plan
+	}{{"touches", before}, {"rows", rows}, {"marks", after}} {
+		step.plan.flush()
+		if err := s.send(ctx, step.plan.requests); err != nil {
+			return fmt.Errorf("store %s: %w", step.name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) plan() *plan { return &plan{Tuning: s.opts.Tuning} }
+
+// conclude plans what says of a batch that it is stored.
+func (p *plan) conclude(b *storage.Batch) error {
 	for i := range b.Marks {
-		marks.together(marksOf, markRow(&b.Marks[i]))
+		p.together(marksOf, markRow(&b.Marks[i]))
 	}
-	marks.flush()
-	if err := s.send(ctx, marks.requests); err != nil {
-		return fmt.Errorf("store marks: %w", err)
+	for i := range b.Rankings {
+		r := &b.Rankings[i]
+		if u, _ := storage.UnitOf(r.Filter); u == storage.Window {
+			continue
+		}
+		when, err := at(r.Start, r.Version)
+		if err != nil {
+			return err
+		}
+		p.together("rollups"+r.Filter, rollupRow(r, when))
 	}
 	return nil
 }
@@ -58,7 +86,7 @@ func (s *Store) check(ctx context.Context, b *storage.Batch) error {
 		if err := checkRow(r.Ad, r.Filter, r.Start, r.Size, r.State); err != nil {
 			return err
 		}
-		if err := s.checkSize(ctx, r.Size); err != nil {
+		if err := s.checkSize(ctx, r.Filter, r.Size); err != nil {
 			return err
 		}
 	}
@@ -67,7 +95,7 @@ func (s *Store) check(ctx context.Context, b *storage.Batch) error {
 		if err := checkRow(nil, r.Filter, r.Start, r.Size, r.State); err != nil {
 			return err
 		}
-		if err := s.checkSize(ctx, r.Size); err != nil {
+		if err := s.checkSize(ctx, r.Filter, r.Size); err != nil {
 			return err
 		}
 	}
@@ -76,7 +104,7 @@ func (s *Store) check(ctx context.Context, b *storage.Batch) error {
 		if err := checkLineage(l); err != nil {
 			return err
 		}
-		if err := s.checkSize(ctx, l.Size); err != nil {
+		if err := s.checkSize(ctx, click.FilterAll, l.Size); err != nil {
 			return err
 		}
 	}
@@ -89,7 +117,10 @@ func (s *Store) check(ctx context.Context, b *storage.Batch) error {
 }
 
 // checkSize holds the store to one size of windows, the first ever stored.
-func (s *Store) checkSize(ctx context.Context, size int64) error {
+func (s *Store) checkSize(ctx context.Context, series string, size int64) error {
+	if u, _ := storage.UnitOf(series); u != storage.Window {
+		return nil
+	}
 	if s.size.Load() == 0 {
 		have, err := s.agree(ctx, factSize, strconv.FormatInt(size, 10))
 		if err != nil {
@@ -129,7 +160,7 @@ func (p *plan) add(s *session, b *storage.Batch) error {
 		}
 		p.apart(s, countRow(r, when))
 		p.together(partition(r), windowRow(r, when))
-		starts[window{r.Filter, r.Start}], days[window{r.Filter, floor(r.Start, day)}] = true, true
+		starts[window{r.Filter, r.Start}], days[window{r.Filter, floor(r.Start, lengthsOf(r.Filter).counts)}] = true, true
 	}
 	for i := range b.Rankings {
 		r := &b.Rankings[i]
@@ -138,7 +169,7 @@ func (p *plan) add(s *session, b *storage.Batch) error {
 			return err
 		}
 		p.requests = append(p.requests, []upsert{rankingRow(r, when)})
-		days[window{r.Filter, floor(r.Start, day)}] = true
+		days[window{r.Filter, floor(r.Start, lengthsOf(r.Filter).counts)}] = true
 	}
 	for i := range b.Lineages {
 		l := &b.Lineages[i]
@@ -150,12 +181,11 @@ func (p *plan) add(s *session, b *storage.Batch) error {
 	}
 	// Written again with every batch, so that they outlive the rows they lead to.
 	for w := range starts {
-		p.together("starts"+w.filter, put(since(w.start), putStart, w.filter, floor(w.start, day), w.start))
+		p.together("starts"+w.filter, put(since(w.start), putStart, w.filter, floor(w.start, lengthsOf(w.filter).counts), w.start))
 	}
 	for w := range days {
 		p.together("days"+w.filter, put(since(w.start), putDay, w.filter, w.start))
 	}
-	p.flush()
 	return nil
 }
 

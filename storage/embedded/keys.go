@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -25,10 +24,14 @@ import (
 //	lineage: kindLineage, time Start                → version, JSON as on the rankings topic
 //	mark:    kindMark, Partition, Reducer           → Partitions, Reducers, Watermark
 //	filter:  kindFilter, ID, 0, time From           → version, varint Until, Name, Where: each uvarint length + bytes
+//	closed:  kindClosed, Partition, Reducer         → Partitions, Reducers, Closed
+//	rollup:  kindRollup, series, time Start         → version, varint size in ms
+//	touch:   kindTouch, time Hour, Partition        → number
 //	raw:     kindRaw, topic, 0, incarnation,        → varint Append, key, value: each varint length (-1: absent)
 //	         Partition, Offset                        + bytes; varint headers, their bytes as in a Kafka record
 //
-// A filter is its uvarint length and its bytes. Times and versions are 8 bytes
+// A filter is its uvarint length and its bytes, the name of a series stands like one; the list
+// of a day ends with its size, a varint in ms. Times, versions and numbers of touches are 8 bytes
 // in the order of numbers, as offsets are; numbers of partitions and reducers 4.
 //
 // Merged values open with what decides which is newer, so that the newest is the
@@ -42,9 +45,12 @@ const (
 	kindSize    = 'S'
 	kindCell    = 'c'
 	kindFilter  = 'f'
+	kindClosed  = 'k'
 	kindLineage = 'l'
 	kindMark    = 'm'
 	kindRanking = 'r'
+	kindRollup  = 'u'
+	kindTouch   = 't'
 	kindRaw     = 'x'
 )
 
@@ -119,17 +125,26 @@ func appendRanking(b []byte, r *click.Ranking) []byte {
 		b = binary.AppendVarint(b, above-r.Top[i].Count)
 		above = r.Top[i].Count
 	}
+	if sized(r.Filter) {
+		b = binary.AppendVarint(b, r.Size)
+	}
 	return b
 }
 
-// ranking reads a list into memory of its own.
-func ranking(suffix, value []byte) (click.Ranking, error) {
+// sized tells whether what is stored of a series says how long it is: days differ.
+func sized(series string) bool {
+	u, _ := storage.UnitOf(series)
+	return u == storage.Day
+}
+
+// ranking reads a list of a series into memory of its own. The size is 0 where it is not stored.
+func ranking(series string, suffix, value []byte) (click.Ranking, error) {
 	if len(suffix) != 8 || len(value) < 8 {
 		return click.Ranking{}, errRow
 	}
 	d := click.NewDecoder(slices.Clone(value[8:]))
 	r := click.Ranking{
-		Start: ordered(suffix), Version: ordered(value),
+		Start: ordered(suffix), Filter: series, Version: ordered(value),
 		Revision: d.Int(), Clicks: d.Int(), Ads: d.Int(), State: d.State(),
 	}
 	r.Top = make([]click.Row, d.Count(2))
@@ -139,7 +154,39 @@ func ranking(suffix, value []byte) (click.Ranking, error) {
 		above -= d.Int()
 		r.Top[i].Count = above
 	}
+	if sized(series) {
+		r.Size = d.Int()
+	}
 	return r, end(&d)
+}
+
+func appendRollupKey(b []byte, r *click.Ranking) []byte {
+	return appendOrdered(appendFilter(b, kindRollup, r.Filter), r.Start)
+}
+
+func appendRollup(b []byte, r *click.Ranking) []byte {
+	return binary.AppendVarint(appendOrdered(b, r.Version), r.Size)
+}
+
+func rollup(suffix, value []byte) (storage.Rollup, error) {
+	if len(suffix) != 8 || len(value) < 8 {
+		return storage.Rollup{}, errRow
+	}
+	d := click.NewDecoder(value[8:])
+	start := ordered(suffix)
+	r := storage.Rollup{Start: start, End: start + d.Int(), Version: ordered(value)}
+	return r, end(&d)
+}
+
+func appendTouchKey(b []byte, t *storage.Touch) []byte {
+	return binary.BigEndian.AppendUint32(appendOrdered(append(b, kindTouch), t.Hour), uint32(t.Partition))
+}
+
+func touch(suffix, value []byte) (storage.Touch, error) {
+	if len(suffix) != 12 || len(value) != 8 {
+		return storage.Touch{}, errRow
+	}
+	return storage.TouchOf(ordered(suffix), int32(binary.BigEndian.Uint32(suffix[8:])), ordered(value)), nil
 }
 
 func appendLineageKey(b []byte, start int64) []byte {
@@ -168,29 +215,30 @@ func end(d *click.Decoder) error {
 	return nil
 }
 
-func appendMarkKey(b []byte, m *storage.Mark) []byte {
-	b = binary.BigEndian.AppendUint32(append(b, kindMark), uint32(m.Partition))
+// appendMarkKey makes the key of a mark's watermark or, which was added later, its closed time.
+func appendMarkKey(b []byte, kind byte, m *storage.Mark) []byte {
+	b = binary.BigEndian.AppendUint32(append(b, kind), uint32(m.Partition))
 	return binary.BigEndian.AppendUint32(b, uint32(m.Reducer))
 }
 
-func appendMark(b []byte, m *storage.Mark) []byte {
+func appendMark(b []byte, m *storage.Mark, at int64) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(m.Partitions))
 	b = binary.BigEndian.AppendUint32(b, uint32(m.Reducers))
-	return appendOrdered(b, m.Watermark)
+	return appendOrdered(b, at)
 }
 
-func mark(value []byte) (storage.Mark, error) {
-	if len(value) != 16 {
-		return storage.Mark{}, errRow
+// mark reads a mark with one of its two times.
+func mark(suffix, value []byte) (m storage.Mark, at int64, err error) {
+	if len(suffix) != 8 || len(value) != 16 {
+		return m, 0, errRow
 	}
-	partitions, reducers := binary.BigEndian.Uint32(value), binary.BigEndian.Uint32(value[4:])
-	if partitions > math.MaxInt32 || reducers > math.MaxInt32 {
-		return storage.Mark{}, errRow
+	for i, n := range []*int32{&m.Partition, &m.Reducer, &m.Partitions, &m.Reducers} {
+		from := [...][]byte{suffix, suffix[4:], value, value[4:]}[i]
+		v := binary.BigEndian.Uint32(from)
+		if v > math.MaxInt32 {
+			return m, 0, errRow
+		}
+		*n = int32(v)
 	}
-	return storage.Mark{Partitions: int32(partitions), Reducers: int32(reducers), Watermark: ordered(value[8:])}, nil
-}
-
-// cmpCounts orders marks as their values do, without the watermark.
-func cmpCounts(a, b *storage.Mark) int {
-	return cmp.Or(cmp.Compare(a.Partitions, b.Partitions), cmp.Compare(a.Reducers, b.Reducers))
+	return m, ordered(value[8:]), nil
 }

@@ -21,7 +21,9 @@ func TestFormat(t *testing.T) {
 		Top: []click.Row{{Ad: []byte("ad"), Count: 17}, {Ad: []byte("b"), Count: 3}},
 	}
 	li := click.Lineage{Start: 60_000, Size: 60_000, State: click.Final, Version: 812, Reducers: 1}
-	m := storage.Mark{Partition: 1, Partitions: 4, Reducer: 0, Reducers: 2, Watermark: -1}
+	m := storage.Mark{Partition: 1, Partitions: 4, Reducer: 0, Reducers: 2, Watermark: -1, Closed: -2}
+	d := click.Ranking{Start: -60_000, Size: 90_000, Filter: "000/24h", State: click.Final, Version: 3}
+	to := storage.Touch{Hour: 3_600_000, Partition: 2, Offset: 7}
 	for name, c := range map[string]struct {
 		got  []byte
 		want string
@@ -32,8 +34,13 @@ func TestFormat(t *testing.T) {
 		"ranking":     {appendRanking(nil, &l), "800000000000032c" + "02" + "28" + "04" + "02" + "02" + "026164" + "21" + "0162" + "1c"},
 		"lineage key": {appendLineageKey(nil, 60_000), "6c" + "800000000000ea60"},
 		"lineage":     {appendLineage(nil, &li)[:9], "800000000000032c" + "7b"}, // and JSON, whose bytes internal/click holds
-		"mark key":    {appendMarkKey(nil, &m), "6d" + "00000001" + "00000000"},
-		"mark":        {appendMark(nil, &m), "00000004" + "00000002" + "7fffffffffffffff"},
+		"mark key":    {appendMarkKey(nil, kindMark, &m), "6d" + "00000001" + "00000000"},
+		"mark":        {appendMark(nil, &m, m.Watermark), "00000004" + "00000002" + "7fffffffffffffff"},
+		"closed key":  {appendMarkKey(nil, kindClosed, &m), "6b" + "00000001" + "00000000"},
+		"day's list":  {appendRanking(nil, &d), "8000000000000003" + "00" + "00" + "00" + "02" + "00" + "a0fe0a"},
+		"roll-up key": {appendRollupKey(nil, &d), "75" + "073030302f323468" + "7fffffffffff15a0"},
+		"roll-up":     {appendRollup(nil, &d), "8000000000000003" + "a0fe0a"},
+		"touch key":   {appendTouchKey(nil, &to), "74" + "800000000036ee80" + "00000002"},
 	} {
 		if hex.EncodeToString(c.got) != c.want {
 			t.Errorf("%s is %x, was %s", name, c.got, c.want)
@@ -94,7 +101,9 @@ func FuzzRows(f *testing.F) {
 	f.Add(appendOrdered(nil, 60_000), appendCell(nil, &r))
 	f.Add(appendOrdered(nil, -60_000), appendRanking(nil, &l))
 	f.Add([]byte{}, appendLineage(nil, &click.Lineage{Size: 1, State: click.Final, Reducers: 1}))
-	f.Add([]byte{}, appendMark(nil, &storage.Mark{Partitions: 1, Reducers: 1}))
+	f.Add(make([]byte, 8), appendMark(nil, &storage.Mark{Partitions: 1, Reducers: 1}, 5))
+	f.Add(make([]byte, 8), appendRollup(nil, &click.Ranking{Size: 5, Version: 1}))
+	f.Add(make([]byte, 12), appendOrdered(nil, 7))
 	f.Fuzz(func(t *testing.T, suffix, value []byte) {
 		if c, err := cell(suffix, value); err == nil {
 			r := click.Result{Count: c.Count, Revision: c.Revision, State: c.State, Version: c.Version}
@@ -102,9 +111,21 @@ func FuzzRows(f *testing.F) {
 				t.Errorf("cell %x became %x", value, again)
 			}
 		}
-		if l, err := ranking(suffix, value); err == nil {
-			if again := appendRanking(nil, &l); !bytes.Equal(again, value) {
-				t.Errorf("ranking %x became %x", value, again)
+		for _, series := range []string{"000", "000/24h"} {
+			if l, err := ranking(series, suffix, value); err == nil {
+				if again := appendRanking(nil, &l); !bytes.Equal(again, value) {
+					t.Errorf("ranking %x became %x", value, again)
+				}
+			}
+		}
+		if u, err := rollup(suffix, value); err == nil {
+			if again := appendRollup(nil, &click.Ranking{Size: u.End - u.Start, Version: u.Version}); !bytes.Equal(again, value) {
+				t.Errorf("roll-up %x became %x", value, again)
+			}
+		}
+		if u, err := touch(suffix, value); err == nil && u.Offset >= 0 {
+			if again := appendOrdered(nil, u.Number()); !bytes.Equal(again, value) || !bytes.Equal(appendTouchKey(nil, &u)[1:], suffix) {
+				t.Errorf("touch %x became %x", value, again)
 			}
 		}
 		if l, err := lineage(value); err == nil {
@@ -112,8 +133,8 @@ func FuzzRows(f *testing.F) {
 				t.Errorf("lineage %x became %x", value, again)
 			}
 		}
-		if m, err := mark(value); err == nil {
-			if again := appendMark(nil, &m); !bytes.Equal(again, value) {
+		if m, at, err := mark(suffix, value); err == nil {
+			if again := appendMark(nil, &m, at); !bytes.Equal(again, value) || !bytes.Equal(appendMarkKey(nil, kindMark, &m)[1:], suffix) {
 				t.Errorf("mark %x became %x", value, again)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -45,16 +46,35 @@ func (s *Store) Count(ctx context.Context, filter string, ad []byte, from, to in
 	if err != nil {
 		return nil, fmt.Errorf("count: %w", damaged(err))
 	}
-	cells, err := s.count(ctx, it, prefix, ad, from, to)
+	cells, err := s.count(ctx, it, prefix, ad, s.stepOf(filter), from, to)
 	if err := finish(it, err); err != nil {
 		return nil, fmt.Errorf("count: %w", err)
 	}
 	return cells, nil
 }
 
+// step is how a count gets from one start to the next: by so much, and looking every
+// so many times whether starts are missing.
+type step struct {
+	size int64
+	leap int
+}
+
+// stepOf is how to step through a series. Days are not of one size: each is looked for.
+func (s *Store) stepOf(series string) step {
+	switch u, _ := storage.UnitOf(series); u {
+	case storage.Window:
+		return step{s.size.Load(), leap}
+	case storage.Hour:
+		return step{calendar.HourMS, leap}
+	default:
+		return step{1, 1}
+	}
+}
+
 // count looks the ad up in every window between the first and the last of the
 // store, however much was asked for.
-func (s *Store) count(ctx context.Context, it *pebble.Iterator, prefix, ad []byte, from, to int64) ([]storage.Cell, error) {
+func (s *Store) count(ctx context.Context, it *pebble.Iterator, prefix, ad []byte, by step, from, to int64) ([]storage.Cell, error) {
 	if from >= to || !it.Last() {
 		return nil, it.Error()
 	}
@@ -69,7 +89,7 @@ func (s *Store) count(ctx context.Context, it *pebble.Iterator, prefix, ad []byt
 		if n%looks == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if n%leap == 0 {
+		if n%by.leap == 0 {
 			// Where there are no windows at all, the next one is not far.
 			if !it.SeekGE(appendOrdered(key[:len(prefix)], from)) {
 				break
@@ -93,10 +113,10 @@ func (s *Store) count(ctx context.Context, it *pebble.Iterator, prefix, ad []byt
 				cells = append(cells, c)
 			}
 		}
-		if from > end-s.size.Load() {
+		if from > end-by.size {
 			break // the next start could be beyond the greatest number
 		}
-		from += s.size.Load()
+		from += by.size
 	}
 	return cells, it.Error()
 }
@@ -204,8 +224,10 @@ func (s *Store) Rankings(ctx context.Context, filter string, from, to int64) ([]
 	var out []click.Ranking
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
 		var r click.Ranking
-		if r, err = ranking(it.Key()[len(prefix):], it.Value()); err == nil {
-			r.Filter, r.Size = filter, s.size.Load()
+		if r, err = ranking(filter, it.Key()[len(prefix):], it.Value()); err == nil {
+			if r.Size == 0 {
+				r.Size = s.stepOf(filter).size
+			}
 			out = append(out, r)
 			err = ctx.Err()
 		}
@@ -235,41 +257,4 @@ func (s *Store) Lineage(_ context.Context, start int64) (l click.Lineage, ok boo
 		return click.Lineage{}, false, fmt.Errorf("lineage: %w", damaged(err))
 	}
 	return l, true, nil
-}
-
-// CompleteUntil implements storage.Store. The marks with the greatest counts of
-// partitions and reducers, which are the newest, decide; while one of them is
-// missing, nothing is known to be complete.
-func (s *Store) CompleteUntil(context.Context) (int64, error) {
-	db, done, err := s.use()
-	if err != nil {
-		return click.None, err
-	}
-	defer done()
-	it, err := rows(db, []byte{kindMark}, after([]byte{kindMark}))
-	if err != nil {
-		return click.None, fmt.Errorf("complete until: %w", damaged(err))
-	}
-	var newest storage.Mark
-	var heard int64
-	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		var m storage.Mark
-		if m, err = mark(it.Value()); err != nil {
-			break
-		}
-		switch newer := cmpCounts(&m, &newest); {
-		case newer > 0:
-			newest, heard = m, 1
-		case newer == 0:
-			newest.Watermark = min(newest.Watermark, m.Watermark)
-			heard++
-		}
-	}
-	if err := finish(it, err); err != nil {
-		return click.None, fmt.Errorf("complete until: %w", err)
-	}
-	if heard == 0 || heard < int64(newest.Partitions)*int64(newest.Reducers) {
-		return click.None, nil
-	}
-	return newest.Watermark, nil
 }

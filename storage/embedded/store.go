@@ -127,19 +127,19 @@ func (s *Store) Apply(ctx context.Context, b *storage.Batch) error {
 func (s *Store) check(b *storage.Batch) error {
 	for i := range b.Results {
 		r := &b.Results[i]
-		if err := s.checkWindow(r.Start, r.Size, r.State); err != nil {
+		if err := s.checkTime(r.Filter, r.Start, r.Size, r.State); err != nil {
 			return err
 		}
 	}
 	for i := range b.Rankings {
 		r := &b.Rankings[i]
-		if err := s.checkWindow(r.Start, r.Size, r.State); err != nil {
+		if err := s.checkTime(r.Filter, r.Start, r.Size, r.State); err != nil {
 			return err
 		}
 	}
 	for i := range b.Lineages {
 		l := &b.Lineages[i]
-		if err := s.checkWindow(l.Start, l.Size, l.State); err != nil {
+		if err := s.checkTime(click.FilterAll, l.Start, l.Size, l.State); err != nil {
 			return err
 		}
 		if !l.Valid() {
@@ -156,11 +156,14 @@ func (s *Store) check(b *storage.Batch) error {
 	return nil
 }
 
-func (s *Store) checkWindow(start, size int64, state click.State) error {
-	if size <= 0 || start%size != 0 || state < click.Provisional || state > click.Corrected {
-		return fmt.Errorf("%w: no window starts at %d with %d ms, or %v is no state", storage.ErrInvalid, start, size, state)
+// checkTime refuses times that are none of a series', and windows of another size than
+// those that are here.
+func (s *Store) checkTime(series string, start, size int64, state click.State) error {
+	unit, known := storage.UnitOf(series)
+	if !known || !unit.Fits(start, size, size) || state < click.Provisional || state > click.Corrected {
+		return fmt.Errorf("%w: no time of series %q starts at %d with %d ms, or %v is no state", storage.ErrInvalid, series, start, size, state)
 	}
-	if s.size.Load() != size && !s.size.CompareAndSwap(0, size) {
+	if unit == storage.Window && s.size.Load() != size && !s.size.CompareAndSwap(0, size) {
 		return fmt.Errorf("%w: the store in %s keeps windows of %d ms, not of %d ms: choose another data_dir for another window.size",
 			storage.ErrOtherSize, s.dir, s.size.Load(), size)
 	}
@@ -182,34 +185,47 @@ func (s *Store) spare() error {
 }
 
 func (s *Store) put(rows *pebble.Batch, b *storage.Batch) error {
-	var key, value []byte
+	w := rowWriter{rows: rows}
 	for i := range b.Results {
-		key, value = appendCellKey(key[:0], &b.Results[i]), appendCell(value[:0], &b.Results[i])
-		if err := rows.Merge(key, value, nil); err != nil {
-			return err
-		}
+		r := &b.Results[i]
+		w.put(appendCellKey(w.key[:0], r), appendCell(w.value[:0], r))
 	}
 	for i := range b.Rankings {
-		key, value = appendRankingKey(key[:0], &b.Rankings[i]), appendRanking(value[:0], &b.Rankings[i])
-		if err := rows.Merge(key, value, nil); err != nil {
-			return err
+		r := &b.Rankings[i]
+		w.put(appendRankingKey(w.key[:0], r), appendRanking(w.value[:0], r))
+		if u, _ := storage.UnitOf(r.Filter); u != storage.Window {
+			w.put(appendRollupKey(w.key[:0], r), appendRollup(w.value[:0], r))
 		}
 	}
 	for i := range b.Lineages {
-		key, value = appendLineageKey(key[:0], b.Lineages[i].Start), appendLineage(value[:0], &b.Lineages[i])
-		if err := rows.Merge(key, value, nil); err != nil {
-			return err
-		}
+		w.put(appendLineageKey(w.key[:0], b.Lineages[i].Start), appendLineage(w.value[:0], &b.Lineages[i]))
 	}
 	for i := range b.Marks {
-		key, value = appendMarkKey(key[:0], &b.Marks[i]), appendMark(value[:0], &b.Marks[i])
-		if err := rows.Merge(key, value, nil); err != nil {
-			return err
-		}
+		m := &b.Marks[i]
+		w.put(appendMarkKey(w.key[:0], kindMark, m), appendMark(w.value[:0], m, m.Watermark))
+		w.put(appendMarkKey(w.key[:0], kindClosed, m), appendMark(w.value[:0], m, m.Closed))
 	}
-	if len(b.Results)+len(b.Rankings)+len(b.Lineages) == 0 {
-		return nil
+	for i := range b.Touches { // one with the results, so that none is ever open
+		t := &b.Touches[i]
+		w.put(appendTouchKey(w.key[:0], t), appendOrdered(w.value[:0], t.Number()))
+	}
+	if w.err != nil || len(b.Results)+len(b.Rankings)+len(b.Lineages) == 0 {
+		return w.err
 	}
 	// Every batch says it, so that the first one that lands does.
-	return rows.Set([]byte{kindSize}, binary.BigEndian.AppendUint64(value[:0], uint64(s.size.Load())), nil)
+	return rows.Set([]byte{kindSize}, binary.BigEndian.AppendUint64(w.value[:0], uint64(s.size.Load())), nil)
+}
+
+// rowWriter fills a batch of the engine until something goes wrong.
+type rowWriter struct {
+	rows       *pebble.Batch
+	key, value []byte // whose memory is used again
+	err        error
+}
+
+func (w *rowWriter) put(key, value []byte) {
+	w.key, w.value = key, value
+	if w.err == nil {
+		w.err = w.rows.Merge(key, value, nil)
+	}
 }

@@ -37,6 +37,10 @@ func Run(t *testing.T, open Open) {
 		{"lineages come back whole, the newest of each window", testLineages},
 		{"complete until the least mark", testMarks},
 		{"marks are only as new as their counts", testMarkCounts},
+		{"what is closed is the least that is said", testClosedUntil},
+		{"roll-ups stand beside the windows", testRollups},
+		{"the newest touch of an hour and a partition stands", testTouches},
+		{"filters are those with a count", testFilterNames},
 		{"readers see marks after rows, and counts only get newer", testReaders},
 		{"an impossible batch is refused", testInvalid},
 		{"a closed store refuses", testClosed},
@@ -200,6 +204,8 @@ func testEmpty(t *testing.T, f *fixture) {
 		}
 		f.wantLineage(0, nil)
 		f.wantComplete(click.None, when)
+		f.wantRollups(storage.Hour.Series(click.FilterAll), math.MinInt64, math.MaxInt64)
+		f.wantTouches(math.MinInt64, math.MaxInt64)
 		f.apply(storage.Batch{})
 		f.store = f.reopen()
 	}
@@ -209,11 +215,17 @@ func testInvalid(t *testing.T, f *fixture) {
 	f.apply(storage.Batch{Results: []click.Result{result("a", 0, 1, 1)}})
 	other, crooked := result("a", 0, 1, 2), result("a", 1, 1, 2)
 	other.Size = 2 * size
+	hour, day, fortnight := result("a", 0, 1, 2), result("a", 0, 1, 2), result("a", 0, 1, 2)
+	hour.Filter, day.Filter, fortnight.Filter = storage.Hour.Series(click.FilterAll), storage.Day.Series(click.FilterAll), click.FilterAll+"/14d"
+	day.Size = 30 * hourMS
 	wide, inside, open, nobody := lineage(0, 1), lineage(1, 1), lineage(0, 1), lineage(0, 1)
 	wide.Size, open.State, nobody.Reducer = 2*size, click.Provisional, 1
 	for name, b := range map[string]storage.Batch{
 		"a window of another size": {Results: []click.Result{other}},
 		"a start inside a window":  {Results: []click.Result{crooked}},
+		"an hour of a minute":      {Results: []click.Result{hour}},
+		"a day of thirty hours":    {Results: []click.Result{day}},
+		"a unit that is none":      {Results: []click.Result{fortnight}},
 		"a lineage of two windows": {Lineages: []click.Lineage{wide}},
 		"one of no window":         {Lineages: []click.Lineage{inside}},
 		"one of an open window":    {Lineages: []click.Lineage{open}},
@@ -242,6 +254,10 @@ func testClosed(t *testing.T, f *fixture) {
 	_, errs["ads"] = f.store.Ads(ctx, click.FilterAll, "", 0, size, 1)
 	_, errs["rankings"] = f.store.Rankings(ctx, click.FilterAll, 0, size)
 	_, _, errs["lineage"] = f.store.Lineage(ctx, 0)
+	_, errs["roll-ups"] = f.store.Rollups(ctx, click.FilterAll, 0, size)
+	_, errs["touches"] = f.store.Touches(ctx, 0, size)
+	_, errs["counted"] = f.store.Counted(ctx)
+	_, errs["marks"] = f.store.Marks(ctx)
 	_, errs["complete until"] = f.store.CompleteUntil(ctx)
 	_, _, _, errs["span"] = f.store.Span(ctx, click.FilterAll)
 	for call, err := range errs {

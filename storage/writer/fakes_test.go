@@ -44,7 +44,10 @@ type world struct {
 	lists   map[int64]click.Ranking
 	traced  []click.Lineage
 	marks   []storage.Mark
-	rows    []int // of each Apply
+	touches []storage.Touch
+	kept    []storage.Mark // those the store had before
+	refused error          // what asking for them comes to, once
+	rows    []int          // of each Apply
 	// refuse, if set, says what Apply returns; it applies the batch when told to.
 	refuse func() (err error, applied bool)
 	// poison, if set, tells whether a batch has something that no store takes.
@@ -100,10 +103,16 @@ func (w *world) result(ad string, start, count, version int64) {
 	w.add(r.Ad, r.AppendJSON(nil))
 }
 
-func (w *world) mark(watermark int64, reducer string) {
-	w.add(nil, nil,
-		click.Header{Key: click.HeaderWatermark, Value: strconv.AppendInt(nil, watermark, 10)},
-		click.Header{Key: click.HeaderReducer, Value: []byte(reducer)})
+func (w *world) mark(watermark int64, reducer string, more ...click.Header) {
+	w.add(nil, nil, append([]click.Header{
+		{Key: click.HeaderWatermark, Value: strconv.AppendInt(nil, watermark, 10)},
+		{Key: click.HeaderReducer, Value: []byte(reducer)},
+	}, more...)...)
+}
+
+// closes is a mark that says as well what is closed.
+func (w *world) closes(closed int64, reducer string) {
+	w.mark(closed+60_000, reducer, click.Header{Key: click.HeaderClosed, Value: strconv.AppendInt(nil, closed, 10)})
 }
 
 // Topic implements stream.Log.
@@ -218,6 +227,15 @@ func (w *world) Append(_ context.Context, topic string, messages []stream.Messag
 // Close belongs to both the log and the store; the writer closes neither.
 func (w *world) Close() error { w.t.Error("closed"); return nil }
 
+// Marks implements storage.Store.
+func (w *world) Marks(context.Context) ([]storage.Mark, error) {
+	if err := w.refused; err != nil {
+		w.refused = nil
+		return nil, err
+	}
+	return w.kept, nil
+}
+
 // Apply implements storage.Store.
 func (w *world) Apply(_ context.Context, b *storage.Batch) error {
 	var err error
@@ -244,6 +262,7 @@ func (w *world) Apply(_ context.Context, b *storage.Batch) error {
 		}
 		w.traced = append(w.traced, b.Lineages...)
 		w.marks = append(w.marks, b.Marks...)
+		w.touches = append(w.touches, b.Touches...)
 		w.rows = append(w.rows, len(b.Results)+len(b.Rankings)+len(b.Lineages)+len(b.Marks))
 	}
 	if err != nil {

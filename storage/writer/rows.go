@@ -23,6 +23,7 @@ type rows struct {
 	// mean that a row is stored twice, which the store sorts out.
 	at    map[uint64]int
 	lists int // rows within the rankings and lineages
+	closed
 }
 
 // reset forgets everything; what the rows point to may be reused now.
@@ -34,7 +35,7 @@ func (r *rows) reset(partition, partitions int32) {
 	clear(r.Batch.Results)
 	clear(r.Batch.Rankings)
 	clear(r.Batch.Lineages)
-	r.Batch = storage.Batch{Results: r.Results[:0], Rankings: r.Rankings[:0], Lineages: r.Lineages[:0], Marks: r.Marks[:0]}
+	r.Batch = storage.Batch{Results: r.Results[:0], Rankings: r.Rankings[:0], Lineages: r.Lineages[:0], Marks: r.Marks[:0], Touches: r.Touches[:0]}
 	r.partition, r.partitions, r.lists = partition, partitions, 0
 }
 
@@ -52,6 +53,9 @@ func (r *rows) result(rec *click.Record) error {
 	now, err := click.ParseResult(rec.Value)
 	if err != nil {
 		return err
+	}
+	if now.Start+now.Size <= r.closed.until {
+		r.touch(now.Start, rec.Offset)
 	}
 	key := xxh3.HashSeed(now.Ad, xxh3.HashStringSeed(now.Filter, uint64(now.Start)))
 	i, met := r.at[key]
@@ -128,10 +132,18 @@ func (r *rows) mark(rec *click.Record) error {
 	if err != nil {
 		return fmt.Errorf("%s %q: %w", click.HeaderReducer, who, err)
 	}
-	r.Marks = append(r.Marks, storage.Mark{
+	closed := int64(click.None)
+	if text, ok := rec.Headers.Get(click.HeaderClosed); ok {
+		if closed, err = strconv.ParseInt(string(text), 10, 64); err != nil {
+			return fmt.Errorf("%s: %w", click.HeaderClosed, err)
+		}
+	}
+	m := storage.Mark{
 		Partition: r.partition, Partitions: r.partitions,
-		Reducer: reducer, Reducers: reducers, Watermark: watermark,
-	})
+		Reducer: reducer, Reducers: reducers, Watermark: watermark, Closed: closed,
+	}
+	r.Marks = append(r.Marks, m)
+	r.closed.hear(&m)
 	return nil
 }
 

@@ -63,7 +63,7 @@ func (w *Writer) Rankings(ctx context.Context, partition int32) error {
 func (w *Writer) run(ctx context.Context, topic string, partition int32, add func(*rows, *click.Record) error) error {
 	cfg := w.carry
 	cfg.Load = func(t stream.Topic, partition int32) carry.Load {
-		l := &load{store: w.store, most: w.cfg.MaxRows, add: add}
+		l := &load{rows: rows{closed: closed{until: click.None}}, store: w.store, most: w.cfg.MaxRows, add: add}
 		l.reset(partition, t.Partitions)
 		return l
 	}
@@ -75,11 +75,15 @@ type load struct {
 	rows
 	store storage.Store
 	most  int
+	last  int64 // offset of the last record that was added
 	add   func(*rows, *click.Record) error
 }
 
 // Add implements [carry.Load].
-func (l *load) Add(r *click.Record) error { return l.add(&l.rows, r) }
+func (l *load) Add(r *click.Record) error {
+	l.last = r.Offset
+	return l.add(&l.rows, r)
+}
 
 // Rows implements [carry.Load].
 func (l *load) Rows() int { return l.size() }
@@ -88,7 +92,16 @@ func (l *load) Rows() int { return l.size() }
 func (l *load) Full() bool { return l.size() >= l.most }
 
 // Store implements [carry.Load].
-func (l *load) Store(ctx context.Context) error { return l.store.Apply(ctx, &l.Batch) }
+func (l *load) Store(ctx context.Context) error {
+	if !l.asked && len(l.Results) > 0 {
+		marks, err := l.store.Marks(ctx)
+		if err != nil {
+			return err
+		}
+		l.learn(marks, l.last)
+	}
+	return l.store.Apply(ctx, &l.Batch)
+}
 
 // Reset implements [carry.Load].
 func (l *load) Reset() { l.reset(l.partition, l.partitions) }

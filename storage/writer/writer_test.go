@@ -254,8 +254,8 @@ func TestMarksSayWhoseTheyAre(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []storage.Mark{
-		{Partition: mine, Partitions: 3, Reducer: 1, Reducers: 4, Watermark: -5},
-		{Partition: mine, Partitions: 3, Reducer: 3, Reducers: 4, Watermark: 60_000},
+		{Partition: mine, Partitions: 3, Reducer: 1, Reducers: 4, Watermark: -5, Closed: click.None},
+		{Partition: mine, Partitions: 3, Reducer: 3, Reducers: 4, Watermark: 60_000, Closed: click.None},
 	}
 	if !slices.Equal(w.marks, want) {
 		t.Errorf("%+v", w.marks)

@@ -41,6 +41,13 @@ func (f *fake) Rankings(context.Context, string, int64, int64) ([]click.Ranking,
 	return nil, nil
 }
 
+// Touches and Rollups: nothing is rolled up.
+func (f *fake) Touches(context.Context, int64, int64) ([]storage.Touch, error) { return nil, nil }
+
+func (f *fake) Rollups(context.Context, string, int64, int64) ([]storage.Rollup, error) {
+	return nil, nil
+}
+
 func (f *fake) Lineage(_ context.Context, start int64) (click.Lineage, bool, error) {
 	l := click.Lineage{Start: start, Size: 60_000, State: click.Final, Reducers: 1, Shards: []int64{7}}
 	return l, start < noon.UnixMilli(), nil

@@ -1,0 +1,79 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/clickagg/clickagg/internal/calendar"
+)
+
+// Piece is a part of a range that is read in one unit: windows, or roll-ups that are
+// as good as the windows they are made of.
+type Piece struct {
+	Unit     Unit
+	From, To int64    // Unix ms
+	Rollups  []Rollup // those that it is made of, in order; none of windows
+}
+
+// Pieces cuts [from, to), both the starts of windows, into days, hours and windows,
+// none longer than longest. The pieces follow each other without gaps. The sum over
+// them is what the sum over the windows was, or is better, when Pieces began.
+func Pieces(ctx context.Context, s Store, filter string, from, to int64, longest Unit) ([]Piece, error) {
+	pieces := []Piece{{Unit: Window, From: from, To: to}}
+	if longest < Hour || !wholeHour(from, to) {
+		return pieces, nil
+	}
+	touches, err := s.Touches(ctx, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("read what changed: %w", err)
+	}
+	for u := longest; u >= Hour; u-- {
+		rolled, err := s.Rollups(ctx, u.Series(filter), from, to)
+		if err != nil {
+			return nil, fmt.Errorf("read what is rolled up: %w", err)
+		}
+		rolled = slices.DeleteFunc(rolled, func(r Rollup) bool {
+			version, settled := VersionOf(touches, r.Start, r.End)
+			return !settled || r.Version != version
+		})
+		pieces = refine(pieces, u, rolled)
+	}
+	return pieces, nil
+}
+
+// wholeHour tells whether there is one in a range.
+func wholeHour(from, to int64) bool {
+	// As unsigned numbers, because ends may be as far apart as numbers allow.
+	return from < to && uint64(to)-uint64(from) >= calendar.HourMS && calendar.Hour(from+calendar.HourMS-1).To <= to
+}
+
+// refine puts roll-ups, in the order of their starts, in the place of the windows they cover.
+func refine(pieces []Piece, u Unit, rolled []Rollup) []Piece {
+	var out []Piece
+	for i := range pieces {
+		if pieces[i].Unit != Window {
+			out = append(out, pieces[i])
+			continue
+		}
+		at, end := pieces[i].From, pieces[i].To
+		for _, r := range rolled {
+			if r.Start < at || r.End > end {
+				continue // elsewhere, or it overlaps one that was taken: a day of another time zone
+			}
+			if at < r.Start {
+				out = append(out, Piece{Unit: Window, From: at, To: r.Start})
+			}
+			if n := len(out); n > 0 && out[n-1].Unit == u && out[n-1].To == r.Start {
+				out[n-1].To, out[n-1].Rollups = r.End, append(out[n-1].Rollups, r)
+			} else {
+				out = append(out, Piece{Unit: u, From: r.Start, To: r.End, Rollups: []Rollup{r}})
+			}
+			at = r.End
+		}
+		if at < end {
+			out = append(out, Piece{Unit: Window, From: at, To: end})
+		}
+	}
+	return out
+}
