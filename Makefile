@@ -10,7 +10,7 @@ EVENTS ?= 200000
 export E2E_KAFKA ?= kafka-4.1
 export E2E_CASSANDRA ?= cassandra-5.0
 
-.PHONY: help build demo test test-matrix check lint unit servers services browser browser-wanted screenshots e2e sim fuzz bench bench-peers bench-latency bench-state bench-profile bench-curves bench-writer docs clean
+.PHONY: help build demo test test-matrix check lint unit servers services browser browser-wanted screenshots e2e sim fuzz bench bench-peers bench-latency bench-state bench-profile bench-curves bench-writer bench-query docs clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
@@ -112,6 +112,9 @@ bench-curves: build servers ## speed against shards, partitions, processes, ads,
 
 bench-writer: servers ## rows a second into a real Cassandra and into the store inside, with every setting that could matter
 	$(GO) run ./internal/bench/writer $(BENCH)
+
+bench-query: servers ## how soon the API answers 16 clients, from a day of 100,000 ads in each store: [BENCH=-store embedded]
+	$(GO) run ./internal/bench/query $(BENCH)
 
 docs: go-installed ## the generated pages: configuration reference, example file
 	$(GO) test ./config -run TestPagesAreFresh -update

@@ -69,7 +69,7 @@ var lookers = []string{"internal/e2e", "internal/stream/embedded"}
 // commands are the rooms that are programs.
 var commands = []string{
 	"cmd", "internal/servers/local", "internal/bench/peers", "internal/bench/latency", "internal/bench/state",
-	"internal/bench/profile", "internal/bench/curves", "internal/bench/writer",
+	"internal/bench/profile", "internal/bench/curves", "internal/bench/writer", "internal/bench/query",
 }
 
 // forTests are rooms that only tests and benchmarks import. They may use any

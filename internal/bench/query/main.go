@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/clickagg/clickagg/internal/servers"
+	"github.com/clickagg/clickagg/storage"
+	"github.com/clickagg/clickagg/storage/cassandra"
+	"github.com/clickagg/clickagg/storage/embedded"
+)
+
+// options are the command line.
+type options struct {
+	ads, hours, clicks int
+	zipf               float64
+	clients            int
+	long               time.Duration
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var o options
+	flag.IntVar(&o.ads, "ads", 100_000, "distinct ads")
+	flag.IntVar(&o.hours, "hours", 24, "hours of clicks")
+	flag.IntVar(&o.clicks, "clicks", 6_000, "clicks in a minute")
+	flag.Float64Var(&o.zipf, "zipf", 1.1, "exponent of the ads' popularity")
+	flag.IntVar(&o.clients, "clients", 16, "clients that ask at once, each again when it is answered")
+	flag.DurationVar(&o.long, "long", 10*time.Second, "how long each question is asked")
+	only := flag.String("store", "", "cassandra or embedded; empty is both")
+	flag.Parse()
+	var err error
+	if *only != "cassandra" {
+		err = o.embedded(ctx, os.Stdout)
+	}
+	if err == nil && *only != "embedded" {
+		err = o.cassandra(ctx, os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "query:", err)
+		os.Exit(1)
+	}
+}
+
+// embedded measures the store inside the process.
+func (o *options) embedded(ctx context.Context, w io.Writer) (err error) {
+	dir, err := os.MkdirTemp("", "clickagg-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s, err := embedded.Open(filepath.Join(dir, "store"), embedded.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	fmt.Fprintln(w, "the store inside the process")
+	return o.measure(ctx, w, s)
+}
+
+// cassandra measures a real one.
+func (o *options) cassandra(ctx context.Context, w io.Writer) (err error) {
+	node, err := servers.StartCassandra(ctx, servers.CassandraOptions{Quick: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, node.Close()) }()
+	c := cassandra.Options{Hosts: []string{node.Addr()}, Keyspace: "bench", Replication: []string{"datacenter1:1"}}
+	if err := cassandra.Apply(ctx, c, func(string) {}); err != nil {
+		return err
+	}
+	s, err := cassandra.Open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	fmt.Fprintln(w, "Cassandra, one node")
+	return o.measure(ctx, w, s)
+}
+
+// measure fills a store, and asks before and after its hours are added up.
+func (o *options) measure(ctx context.Context, w io.Writer, s storage.Store) error {
+	began := time.Now()
+	rows, err := o.fill(ctx, s)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%d counts of %d ads in %d hours, stored in %v\n", rows, o.ads, o.hours, time.Since(began).Round(time.Second))
+	if err := o.ask(ctx, w, s, "minutes only"); err != nil {
+		return err
+	}
+	began = time.Now()
+	if err := rollUp(ctx, s); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "added up in %v\n", time.Since(began).Round(100*time.Millisecond))
+	return o.ask(ctx, w, s, "with hours")
+}
