@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -172,10 +173,15 @@ func TestCassandraSchema(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run(`INSERT INTO %s.schema_migrations (number, name, checksum) VALUES (1000, '1000_later.cql', 'x')`)
-	wantDifferences(t, o, "migration 1000")
+	files, err := filepath.Glob("../../storage/cassandra/schema/*.cql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := fmt.Sprint(len(files) + 1)
+	run(`INSERT INTO %s.schema_migrations (number, name, checksum) VALUES (` + later + `, 'later.cql', 'x')`)
+	wantDifferences(t, o, "migration "+later)
 	openStore(t, o) // a newer schema does not keep this program out
-	run(`DELETE FROM %s.schema_migrations WHERE number = 1000`)
+	run(`DELETE FROM %s.schema_migrations WHERE number = ` + later)
 	run(`UPDATE %s.schema_migrations SET checksum = 'another' WHERE number = 2`)
 	wantDifferences(t, o, "migration 2")
 	if err := cassandra.Apply(t.Context(), o, func(string) {}); err == nil {
