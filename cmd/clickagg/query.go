@@ -40,13 +40,24 @@ func rangeFlags(c *cobra.Command, r *client.Range) {
 func countCommand() *cobra.Command {
 	var o query.CountOptions
 	var again bool
+	var where string
 	c := &cobra.Command{
 		Use:   "count AD...",
 		Short: "How many clicks ads got",
 		Example: "  clickagg query count ad000001 --last 5m\n  clickagg query count ad000001 ad000002 --last 5m --watch\n" +
-			"  clickagg query count item-014 --from 2019-11-24T00:00:00Z --to 2019-11-25T00:00:00Z --granularity 1h",
-		Args: someAds, ValidArgsFunction: completeAds,
+			"  clickagg query count item-014 --from 2019-11-24T00:00:00Z --to 2019-11-25T00:00:00Z --granularity 1h\n" +
+			"  clickagg query count --where 'country == \"KR\" && device == \"mobile\"' --last 1h",
+		Args: func(c *cobra.Command, args []string) error {
+			if where != "" {
+				return nil // any number of ads, also none
+			}
+			return someAds(c, args)
+		},
+		ValidArgsFunction: completeAds,
 		RunE: ask(func(c *cobra.Command, to *client.Client, args []string) error {
+			if where != "" {
+				return askWhere(c, to, client.ClicksQuestion{Where: where, Ads: args, Range: o.Range}, o.Output)
+			}
 			o.Ads = args
 			return watched(c, again, func(ctx context.Context, w io.Writer) error {
 				o.Width = query.Width(c.OutOrStdout())
@@ -61,6 +72,7 @@ func countCommand() *cobra.Command {
 	completeWords(c, "granularity", "1m", "1h", "1d")
 	outputFlag(c, &o.Output, query.Table, query.JSON, query.CSV)
 	watchFlag(c, &again)
+	whereFlag(c, &where)
 	addKeys(c, askKeys...)
 	return c
 }
@@ -96,12 +108,16 @@ func watched(c *cobra.Command, again bool, ask func(context.Context, io.Writer) 
 func topCommand() *cobra.Command {
 	var o query.TopOptions
 	var again bool
+	var where string
 	c := &cobra.Command{
 		Use:     "top",
 		Short:   "Which ads got the most clicks",
-		Example: "  clickagg query top -n 10 --last 5m\n  clickagg query top --last 5m --watch",
+		Example: "  clickagg query top -n 10 --last 5m\n  clickagg query top --last 5m --watch\n  clickagg query top --where 'ip in cidr(\"10.0.0.0/8\")' --last 1h",
 		Args:    noArgs,
 		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
+			if where != "" {
+				return askWhere(c, to, client.ClicksQuestion{Where: where, N: o.N, Range: o.Range}, o.Output)
+			}
 			return watched(c, again, func(ctx context.Context, w io.Writer) error {
 				o.Width = query.Width(c.OutOrStdout())
 				err := query.Top(ctx, to, o, w)
@@ -114,6 +130,7 @@ func topCommand() *cobra.Command {
 	c.Flags().IntVarP(&o.N, "number", "n", 10, "how many ads, 1 to 1000")
 	outputFlag(c, &o.Output, query.Table, query.JSON, query.CSV)
 	watchFlag(c, &again)
+	whereFlag(c, &where)
 	addKeys(c, askKeys...)
 	return c
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/dimension"
 	"github.com/clickagg/clickagg/internal/ops"
+	"github.com/clickagg/clickagg/internal/recount"
 	"github.com/clickagg/clickagg/internal/status"
 	"github.com/clickagg/clickagg/internal/stream"
 	"github.com/clickagg/clickagg/internal/topology"
@@ -127,6 +128,7 @@ func (p *process) listen() error {
 		if err != nil {
 			return err
 		}
+		c.Clicks = p.clicks()
 		server, err := api.New(c, p.store, p.status, p.unready, time.Now, p.logger, p.reg)
 		if err != nil {
 			return err
@@ -194,6 +196,14 @@ func (p *process) mapperConfig() mapper.Config {
 		},
 		CommitInterval: c.Mapper.CommitInterval, Heartbeat: c.Mapper.Heartbeat, SkewMargin: c.Watermark.SkewMargin,
 		MaxLead: c.Mapper.MaxLead, Ahead: max(2*c.Window.Size, openAhead), Rejected: topology.RejectedPartitions, Late: topology.RejectedPartitions,
+	}
+}
+
+// clicks answers from the clicks themselves.
+func (p *process) clicks() *recount.Installation {
+	return &recount.Installation{
+		Log: p.log, Raw: p.rawStore, Control: p.topics.Control, Inputs: p.inputs.partitions,
+		Judge: p.mapperConfig().Rule, Trusted: p.trusted, Types: p.cfg.FieldTypes(), Skew: p.cfg.Watermark.SkewMargin,
 	}
 }
 

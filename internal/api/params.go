@@ -162,6 +162,19 @@ func (p params) granularity(window time.Duration) (string, time.Duration, error)
 	return g, step, nil
 }
 
+// adsOrTop reads either which ads are meant, or how many of those with the most clicks.
+func (p params) adsOrTop() (ads []string, n int, err error) {
+	if _, ok := p.one("ad_id"); !ok {
+		n, err = p.n()
+		return nil, n, err
+	}
+	if _, ok := p.one("n"); ok {
+		return nil, 0, badNumber.about("n", "n says how many of the ads with the most clicks; it says nothing beside ad_id")
+	}
+	ads, err = p.ads()
+	return ads, 0, err
+}
+
 // Years an absolute time can lie in; outside of them the unit is wrong.
 var (
 	earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()

@@ -60,6 +60,7 @@ var (
 	badNumber      = kind{"bad_number", http.StatusBadRequest, "Number cannot be used", 0}
 	badGranularity = kind{"bad_granularity", http.StatusBadRequest, "Granularity cannot be used", 0}
 	badFormat      = kind{"bad_format", http.StatusBadRequest, "Unknown format", 0}
+	badWhere       = kind{"bad_where", http.StatusBadRequest, "Predicate cannot be used", 0}
 	badFilter      = kind{"unknown_filter", http.StatusBadRequest, "Unknown filter", 0}
 	tooMany        = kind{"too_many_questions", http.StatusServiceUnavailable, "Too many questions at once", 1}
 	storeAway      = kind{"store_unavailable", http.StatusServiceUnavailable, "Store unavailable", 5}

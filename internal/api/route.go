@@ -38,6 +38,10 @@ func (s *Server) makeRoutes() []*route {
 		{name: "ads", path: "/v1/ads", params: []string{"prefix", "limit"}, question: true, serve: s.ads},
 		{name: "minute", path: "/v1/minutes/{minute}", question: true, serve: s.minute},
 		{name: "export", admin: true, path: "/v1/export/counts", params: []string{"from", "to", "format", "filter_identifier"}, question: true, stream: true, serve: s.export},
+		{
+			name: "clicks", path: "/v1/clicks/count", params: []string{"where", "ad_id", "n", "start_time", "to_time", "last"},
+			question: true, stream: true, serve: s.clicks,
+		},
 		{name: "filters", path: "/v1/filters", question: true, serve: s.serveFilters},
 		{name: "audit", admin: true, path: "/v1/audit", params: []string{"start_time", "to_time", "last"}, question: true, stream: true, serve: s.audit},
 		{name: "lineage", path: "/v1/lineage", params: []string{"start_time"}, question: true, serve: s.lineage},

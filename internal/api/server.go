@@ -37,6 +37,7 @@ const (
 type Config struct {
 	Listen string        // host:port
 	Window time.Duration // size of the store's windows
+	Clicks Recounter     // nil answers nothing from the clicks themselves
 	Drain  time.Duration // how long Run waits for running questions in the end; 0 means 10 s
 
 	TLS         *tls.Config   // nil speaks plain HTTP
@@ -66,6 +67,9 @@ type Server struct {
 	routes   []*route
 	page     map[string]*route // the dashboard
 	question chan struct{}     // a place per running question
+
+	recounter  Recounter
+	recounting chan struct{} // a place per running recount
 }
 
 // New binds the address, so that a port in use is known before anything else
@@ -86,6 +90,7 @@ func New(c Config, store storage.Store, status func() Status, ready func() []Unr
 		secure: c.TLS != nil, door: access.NewDoor(c.Access, now), origins: c.Origins, drain: cmp.Or(c.Drain, 10*time.Second),
 		answers: answer.New(store, c.Window), status: status, ready: ready, now: now,
 		log: log, metrics: newMetrics(registry), question: make(chan struct{}, questionsMax),
+		recounter: c.Clicks, recounting: make(chan struct{}, recountsMax),
 	}
 	if !s.loopback && (!s.secure || s.door.Open()) {
 		log.Warn("other machines can reach the API, which lacks TLS or does not ask who they are", zap.Stringer("address", l.Addr()))

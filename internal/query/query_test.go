@@ -40,6 +40,8 @@ func say(t *testing.T, status int, answer any) (c *client.Client, asked *string)
 		media := "application/json"
 		if status >= 400 {
 			media = "application/problem+json"
+		} else if _, ok := answer.(api.ClicksLine); ok {
+			media = "application/x-ndjson"
 		}
 		w.Header().Set("Content-Type", media)
 		w.WriteHeader(status)
@@ -300,6 +302,7 @@ func TestUsage(t *testing.T) {
 func stream(t *testing.T, status, text string, whole bool) *client.Client {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-ndjson") // which an export does not look at
 		w.Header().Set(api.HeaderStatus, status)
 		w.Header().Set(api.HeaderCompleteUntil, noon.Format(time.RFC3339))
 		_, _ = io.WriteString(w, text)

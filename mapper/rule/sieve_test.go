@@ -153,10 +153,14 @@ func TestCheckerMask(t *testing.T) {
 	t.Parallel()
 	c := NewChecker(defaults())
 	c.Filter(filters(t, `country == "KR"`, "true"))
-	for country, want := range map[string]uint64{"KR": 3, "US": 2} {
+	for _, country := range []string{"US", "KR"} {
+		want := map[string]uint64{"KR": 3, "US": 2}[country]
 		value := fmt.Appendf(nil, `{"event_id":"e","ad_id":"a","ts":1764000000000,"country":%q}`, country)
 		if _, _, _, err := c.Check(value); err != nil || c.Mask() != want {
 			t.Errorf("%s: mask %d, %v", country, c.Mask(), err)
 		}
+	} // What the last click had, the next one lacks.
+	if _, _, _, err := c.Check([]byte(`{"event_id":"e","ad_id":"a","ts":1764000000000}`)); err != nil || c.Mask() != 2 {
+		t.Errorf("without country: mask %d, %v", c.Mask(), err)
 	}
 }

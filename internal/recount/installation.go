@@ -1,0 +1,71 @@
+package recount
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/control"
+	"github.com/clickagg/clickagg/internal/filter"
+	"github.com/clickagg/clickagg/internal/stream"
+	"github.com/clickagg/clickagg/mapper/rule"
+	"github.com/clickagg/clickagg/storage"
+)
+
+// Installation is what a question about clicks is answered from. It is safe for concurrent use.
+type Installation struct {
+	Log     stream.Log
+	Raw     storage.RawStore // nil when this process has none
+	Control string           // the control topic
+	Inputs  func() []stream.Partition
+	Judge   rule.Config // as the mappers'
+	Trusted func(topic string) bool
+	Types   filter.Types
+	Skew    time.Duration // most by which the brokers' clocks differ
+}
+
+// The names of what is read, by [Report.Input].
+var inputNames = []string{"input topics", "raw store"}
+
+// InputName says what was read.
+func (r *Report) InputName() string { return inputNames[r.Input] }
+
+// FieldTypes are those of further fields that a predicate may read.
+func (i *Installation) FieldTypes() filter.Types { return i.Types }
+
+// Count is [Run] over the input topics or, when they do not reach far enough back and
+// it does, the raw store, by the rules that hold now and one set of filters.
+func (i *Installation) Count(ctx context.Context, span Range, set *filter.Set, watch func(done, total int64) error, sink func(*Window) error) (Report, error) {
+	facts, err := control.Load(ctx, i.Log, i.Control)
+	if err != nil {
+		return Report{}, fmt.Errorf("recount: %w", err)
+	}
+	asOf := i.asOf(time.Now())
+	var sources []click.Source
+	for _, p := range i.Inputs() {
+		t, err := i.Log.Topic(ctx, p.Topic)
+		if err != nil {
+			return Report{}, fmt.Errorf("recount: %w", err)
+		}
+		sources = append(sources, click.Source{Topic: t.Name, ID: t.ID, Partition: p.Number})
+	}
+	inputs := []Input{FromLog(i.Log, sources, asOf)}
+	if i.Raw != nil {
+		inputs = append(inputs, FromRaw(i.Raw))
+	}
+	return Run(ctx, inputs, span, Rules{
+		Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince,
+		Filters: []rule.FilterSpan{{Until: click.None, Set: set}},
+	}, watch, sink)
+}
+
+// asOf is the least that the brokers' clocks can show.
+func (i *Installation) asOf(now time.Time) int64 {
+	if clock, ok := i.Log.(stream.BrokerClock); ok {
+		if now, ok = clock.BrokerTime(now); !ok {
+			return click.None
+		}
+	}
+	return now.Add(-i.Skew).UnixMilli()
+}
