@@ -40,12 +40,12 @@ func watch(t *testing.T, height int, seconds time.Duration, turns ...any) (scree
 	return screen, errs, err
 }
 
-var away = fmt.Errorf("away: %w", client.ErrUnreachable)
+var errAway = fmt.Errorf("away: %w", client.ErrUnreachable)
 
 // Elsewhere than on a terminal answers follow each other, once a second.
 func TestWatchLines(t *testing.T) {
 	t.Parallel()
-	out, errs, err := watch(t, 0, 4, "one\n", away, &client.Refused{Problem: api.Problem{Status: 429, Detail: "too\x1b many"}}, "two\n")
+	out, errs, err := watch(t, 0, 4, "one\n", errAway, &client.Refused{Problem: api.Problem{Status: 429, Detail: "too\x1b many"}}, "two\n")
 	if out != "one\ntwo\n" || errs != "clickagg: away: the API cannot be reached\nclickagg: too\uFFFD many\n" || err != nil {
 		t.Errorf("%q, %q, %v", out, errs, err)
 	}
@@ -55,7 +55,7 @@ func TestWatchLines(t *testing.T) {
 // the end the terminal is as it was.
 func TestWatchScreen(t *testing.T) {
 	t.Parallel()
-	out, errs, err := watch(t, 4, 3, "a\nb\nc\nd\n", "e\n", away)
+	out, errs, err := watch(t, 4, 3, "a\nb\nc\nd\n", "e\n", errAway)
 	want := begin + toTop + clearBelow +
 		toTop + "a" + clearLine + "\nb" + clearLine + "\nc" + clearLine + "\n" + clearBelow +
 		toTop + "e" + clearLine + "\n" + clearBelow +
@@ -82,7 +82,7 @@ func TestWatchIsInterrupted(t *testing.T) {
 func TestWatchEnds(t *testing.T) {
 	t.Parallel()
 	wrong := &client.Refused{Problem: api.Problem{Status: 400, Detail: "no such ad"}}
-	if _, _, err := watch(t, 0, 9, away); !errors.Is(err, client.ErrUnreachable) {
+	if _, _, err := watch(t, 0, 9, errAway); !errors.Is(err, client.ErrUnreachable) {
 		t.Errorf("without a first answer: %v", err)
 	}
 	out, _, err := watch(t, 9, 9, "a\n", wrong)
