@@ -150,7 +150,7 @@ func (s *Server) count(w http.ResponseWriter, c *call) error {
 }
 
 func (s *Server) counts(w http.ResponseWriter, c *call) error {
-	ads, err := c.params.ads()
+	ads, err := c.params.ads(adsMax)
 	if err != nil {
 		return err
 	}
@@ -199,15 +199,19 @@ func (s *Server) top(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
+	return writeJSON(w, http.StatusOK, topOf(&a, q.filter))
+}
+
+func topOf(a *answer.Top, filter string) Top {
 	t := Top{
 		AdIDs: make([]string, len(a.Rows)), Ads: make([]AdCount, len(a.Rows)),
-		Exact: a.Exact, MaxError: a.MaxError, Frame: frameOf(a.Frame, q.filter, a.Revision),
+		Exact: a.Exact, MaxError: a.MaxError, Frame: frameOf(a.Frame, filter, a.Revision),
 	}
 	for i, row := range a.Rows {
 		t.AdIDs[i] = string(row.Ad)
 		t.Ads[i] = AdCount{AdID: t.AdIDs[i], Count: row.Count}
 	}
-	return writeJSON(w, http.StatusOK, t)
+	return t
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {

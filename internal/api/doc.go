@@ -1,6 +1,6 @@
 // Package api answers questions over HTTP: how many clicks an ad got, which ads
 // got the most, every stored count, what the counts of a window are made of, which
-// filters there are, and how the process is.
+// filters there are, and how the process is. A stream tells what changes.
 //
 // It promises that a question is answered whole or refused with a problem
 // (RFC 9457) that names what is wrong: an unknown or repeated parameter is
@@ -12,5 +12,5 @@
 // accepted as Host, so that no web page reaches the API through a reader's browser.
 //
 // Start reading at [Server.ServeHTTP], then the routes in route.go. The types of
-// the answers are in answers.go, lineage.go, filters.go and status.go; package client reads them.
+// the answers are in answers.go, minute.go, live.go, lineage.go, filters.go and status.go; package client reads them.
 package api

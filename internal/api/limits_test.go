@@ -30,6 +30,11 @@ func (p pipes) Accept() (net.Conn, error) {
 
 // inBubble runs a server on pipes and hands the test the client's end of one.
 func inBubble(t *testing.T, f *fake, test func(conn net.Conn)) {
+	bubble(t, f, func(t *testing.T, _ *Server, dial func() net.Conn) { test(dial()) })
+}
+
+// bubble runs a server on pipes, for a test that makes connections itself.
+func bubble(t *testing.T, f *fake, test func(t *testing.T, s *Server, dial func() net.Conn)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := makeServer(t, Config{}, f)
 		l := pipes{s.listener, make(chan net.Conn)}
@@ -39,10 +44,16 @@ func inBubble(t *testing.T, f *fake, test func(conn net.Conn)) {
 			defer close(served)
 			_ = s.http.Serve(l)
 		}()
-		client, server := net.Pipe()
-		l.conns <- server
-		test(client)
-		_ = client.Close()
+		var clients []net.Conn
+		test(t, s, func() net.Conn {
+			client, server := net.Pipe()
+			clients = append(clients, client)
+			l.conns <- server
+			return client
+		})
+		for _, client := range clients {
+			_ = client.Close()
+		}
 		close(l.conns)
 		if err := s.Close(); err != nil {
 			t.Error(err)

@@ -13,6 +13,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	running  prometheus.Gauge
+	streams  prometheus.Gauge
 	panics   prometheus.Counter
 	refused  *prometheus.CounterVec
 }
@@ -29,6 +30,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		running: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "clickagg_api_running_questions", Help: "Questions that are being answered now.",
 		}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "clickagg_api_streams", Help: "Streams that are open now.",
+		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "clickagg_api_panics_total", Help: "Panics while answering; each is a defect, and the log has its stack.",
 		}),
@@ -36,7 +40,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "clickagg_api_refusals_total", Help: "Requests that were refused, by the word of the problem.",
 		}, []string{"problem"}),
 	}
-	reg.MustRegister(m.requests, m.seconds, m.running, m.panics, m.refused)
+	reg.MustRegister(m.requests, m.seconds, m.running, m.streams, m.panics, m.refused)
 	return m
 }
 

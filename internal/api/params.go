@@ -83,16 +83,25 @@ func (p params) lastSpan(last string, now time.Time, window time.Duration) (from
 			return 0, 0, badRange.about("last", "last and %s say the same thing twice; give one of them", other)
 		}
 	}
+	length, err := lastLength(last, window)
+	if err != nil {
+		return 0, 0, err
+	}
+	return now.Add(-length).UnixMilli(), now.UnixMilli(), nil
+}
+
+// lastLength reads how far back from now is asked.
+func lastLength(last string, window time.Duration) (time.Duration, error) {
 	length, err := parseLength(last)
 	switch {
 	case err != nil:
-		return 0, 0, badTime.about("last", "%s is not a length of time: %v", quote(last), err)
+		return 0, badTime.about("last", "%s is not a length of time: %v", quote(last), err)
 	case length < window:
-		return 0, 0, badRange.about("last", "clicks are counted by windows of %v; ask for at least one", window)
+		return 0, badRange.about("last", "clicks are counted by windows of %v; ask for at least one", window)
 	case length > rangeMax:
-		return 0, 0, badRange.about("last", "the range is longer than %v; ask in parts", days(rangeMax))
+		return 0, badRange.about("last", "the range is longer than %v; ask in parts", days(rangeMax))
 	}
-	return now.Add(-length).UnixMilli(), now.UnixMilli(), nil
+	return length, nil
 }
 
 // checkEnds refuses a range that cannot be meant.
@@ -125,10 +134,10 @@ func (p params) number(name string, otherwise, greatest int) (int, error) {
 }
 
 // ads reads of which ads something is asked, each once.
-func (p params) ads() ([]string, error) {
+func (p params) ads(most int) ([]string, error) {
 	ads := p["ad_id"]
-	if len(ads) == 0 || len(ads) > adsMax {
-		return nil, badNumber.about("ad_id", "%d ads are asked for; it must be from 1 to %d, as in ad_id=a&ad_id=b", len(ads), adsMax)
+	if len(ads) == 0 || len(ads) > most {
+		return nil, badNumber.about("ad_id", "%d ads are asked for; it must be from 1 to %d, as in ad_id=a&ad_id=b", len(ads), most)
 	}
 	seen := make(map[string]bool, len(ads))
 	for _, ad := range ads {
@@ -171,7 +180,7 @@ func (p params) adsOrTop() (ads []string, n int, err error) {
 	if _, ok := p.one("n"); ok {
 		return nil, 0, badNumber.about("n", "n says how many of the ads with the most clicks; it says nothing beside ad_id")
 	}
-	ads, err = p.ads()
+	ads, err = p.ads(adsMax)
 	return ads, 0, err
 }
 

@@ -18,12 +18,12 @@ const problemPage = "https://github.com/clickagg/clickagg/blob/main/docs/OPERATI
 
 // Problem is how the API says no (RFC 9457, application/problem+json).
 type Problem struct {
-	Type      string `json:"type"`                // URL of the page about this kind of problem; ends in its stable word
-	Title     string `json:"title"`               // the kind in a few words
-	Status    int    `json:"status"`              // HTTP status
-	Detail    string `json:"detail"`              // what is wrong this time and what to do
-	Parameter string `json:"parameter,omitempty"` // the parameter that is at fault
-	RequestID string `json:"request_id"`          // the same as in the server's log
+	Type      string `json:"type"`                 // URL of the page about this kind of problem; ends in its stable word
+	Title     string `json:"title"`                // the kind in a few words
+	Status    int    `json:"status"`               // HTTP status
+	Detail    string `json:"detail"`               // what is wrong this time and what to do
+	Parameter string `json:"parameter,omitempty"`  // the parameter that is at fault
+	RequestID string `json:"request_id,omitempty"` // the same as in the server's log; none in a stream
 
 	retryAfter int // seconds; 0 when asking again is no use
 }
@@ -63,6 +63,8 @@ var (
 	badWhere       = kind{"bad_where", http.StatusBadRequest, "Predicate cannot be used", 0}
 	badFilter      = kind{"unknown_filter", http.StatusBadRequest, "Unknown filter", 0}
 	tooMany        = kind{"too_many_questions", http.StatusServiceUnavailable, "Too many questions at once", 1}
+	tooManyStreams = kind{"too_many_streams", http.StatusServiceUnavailable, "Too many streams at once", 5}
+	slowReader     = kind{"slow_reader", http.StatusServiceUnavailable, "Reader too slow", 1}
 	storeAway      = kind{"store_unavailable", http.StatusServiceUnavailable, "Store unavailable", 5}
 	tooSlow        = kind{"too_slow", http.StatusServiceUnavailable, "Question took too long", 5}
 	interrupted    = kind{"interrupted", http.StatusServiceUnavailable, "Question interrupted", 5}

@@ -45,8 +45,9 @@ func (s *Server) makeRoutes() []*route {
 		{name: "filters", path: "/v1/filters", question: true, serve: s.serveFilters},
 		{name: "audit", admin: true, path: "/v1/audit", params: []string{"start_time", "to_time", "last"}, question: true, stream: true, serve: s.audit},
 		{name: "lineage", path: "/v1/lineage", params: []string{"start_time"}, question: true, serve: s.lineage},
+		{name: "stream", path: "/v1/stream", params: []string{"n", "last", "filter_identifier", "ad_id"}, serve: s.live},
 		{name: "status", path: "/v1/status", serve: s.serveStatus},
-		{name: "livez", open: true, path: "/livez", serve: s.live},
+		{name: "livez", open: true, path: "/livez", serve: s.serveLive},
 		{name: "readyz", open: true, path: "/readyz", serve: s.serveReady},
 	}
 }

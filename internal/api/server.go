@@ -67,6 +67,9 @@ type Server struct {
 	routes   []*route
 	page     map[string]*route // the dashboard
 	question chan struct{}     // a place per running question
+	streams  chan struct{}     // a place per open stream
+	hub      *hub
+	stopping chan struct{} // closed when streams are to end
 
 	recounter  Recounter
 	recounting chan struct{} // a place per running recount
@@ -90,6 +93,7 @@ func New(c Config, store storage.Store, status func() Status, ready func() []Unr
 		secure: c.TLS != nil, door: access.NewDoor(c.Access, now), origins: c.Origins, drain: cmp.Or(c.Drain, 10*time.Second),
 		answers: answer.New(store, c.Window), status: status, ready: ready, now: now,
 		log: log, metrics: newMetrics(registry), question: make(chan struct{}, questionsMax),
+		streams: make(chan struct{}, streamsMax), hub: newHub(), stopping: make(chan struct{}),
 		recounter: c.Clicks, recounting: make(chan struct{}, recountsMax),
 	}
 	if !s.loopback && (!s.secure || s.door.Open()) {
@@ -129,7 +133,7 @@ func (s *Server) URL() string {
 	return scheme + "://" + s.listener.Addr().String()
 }
 
-// Run serves until ctx ends, then lets running questions finish for as long as
+// Run serves until ctx ends, then ends streams, lets running questions finish for as long as
 // Config.Drain, and ends those that did not. When it returns, no request uses
 // the store any more. It is called once.
 func (s *Server) Run(ctx context.Context) error {
@@ -140,6 +144,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("api: serve: %w", err), s.Close())
 	case <-ctx.Done():
 	}
+	close(s.stopping)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.drain)
 	defer cancel()
 	if err := s.http.Shutdown(drain); err != nil {

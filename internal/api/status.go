@@ -96,7 +96,7 @@ func (s *Server) serveStatus(w http.ResponseWriter, _ *call) error {
 	return writeJSON(w, http.StatusOK, st)
 }
 
-func (s *Server) live(w http.ResponseWriter, _ *call) error {
+func (s *Server) serveLive(w http.ResponseWriter, _ *call) error {
 	return writeJSON(w, http.StatusOK, struct {
 		Live bool `json:"live"`
 	}{true})
