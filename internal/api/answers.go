@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -87,6 +86,32 @@ func frameOf(f answer.Frame, filter string, revision int64) Frame {
 	}
 }
 
+// framed is an answer that has a frame.
+type framed interface {
+	frame() *Frame
+	timeless() any // the same without how far the store is complete
+}
+
+func (f Frame) frame() *Frame { return &f }
+
+func (f Frame) withoutCompletion() Frame {
+	f.CompleteUntil = nil
+	return f
+}
+
+func (a Count) timeless() any  { a.Frame = a.withoutCompletion(); return a }
+func (a Counts) timeless() any { a.Frame = a.withoutCompletion(); return a }
+func (a Top) timeless() any    { a.Frame = a.withoutCompletion(); return a }
+
+// tell answers a question about a range.
+func (s *Server) tell(w http.ResponseWriter, c *call, q asked, a framed) error {
+	same := any(a)
+	if a.frame().Status == Final {
+		same = a.timeless()
+	}
+	return offer(w, c, a, same, keepFor(a.frame(), &q, s.now()))
+}
+
 func statusOf(f answer.Frame) string {
 	if f.Final() {
 		return Final
@@ -106,6 +131,7 @@ func Time(ms int64) *time.Time {
 type asked struct {
 	from, to int64
 	filter   string
+	fixed    bool // whether the range stays the same as time goes on
 }
 
 func (s *Server) asked(c *call) (a asked, err error) {
@@ -113,6 +139,7 @@ func (s *Server) asked(c *call) (a asked, err error) {
 		return asked{}, err
 	}
 	a.from, a.to, err = c.params.span(s.now(), s.answers.Window())
+	a.fixed = c.params.fixed("start_time") && c.params.fixed("to_time")
 	return a, err
 }
 
@@ -134,7 +161,7 @@ func (s *Server) count(w http.ResponseWriter, c *call) error {
 		if err != nil {
 			return err
 		}
-		return writeJSON(w, http.StatusOK, Count{AdID: ad, Count: a.Clicks, Frame: frameOf(a.Frame, q.filter, a.Revision)})
+		return s.tell(w, c, q, Count{AdID: ad, Count: a.Clicks, Frame: frameOf(a.Frame, q.filter, a.Revision)})
 	}
 	a, parts, err := s.answers.Series(c.Context(), q.filter, []byte(ad), q.from, q.to, step)
 	if err != nil {
@@ -144,7 +171,7 @@ func (s *Server) count(w http.ResponseWriter, c *call) error {
 	for i, p := range parts {
 		steps[i] = Step{StartTime: *Time(p.From), ToTime: *Time(p.To), Count: p.Clicks, Status: statusOf(p.Frame), Revision: p.Revision}
 	}
-	return writeJSON(w, http.StatusOK, Count{
+	return s.tell(w, c, q, Count{
 		AdID: ad, Count: a.Clicks, Frame: frameOf(a.Frame, q.filter, a.Revision), Granularity: granularity, Series: &steps,
 	})
 }
@@ -167,7 +194,7 @@ func (s *Server) counts(w http.ResponseWriter, c *call) error {
 		all.Ads[i] = AdTotal{AdID: ads[i], Count: n.Clicks, Status: all.Status, Revision: n.Revision}
 		all.Revision = max(all.Revision, n.Revision)
 	}
-	return writeJSON(w, http.StatusOK, all)
+	return s.tell(w, c, q, all)
 }
 
 func (s *Server) ads(w http.ResponseWriter, c *call) error {
@@ -183,7 +210,8 @@ func (s *Server) ads(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, Ads{AdIDs: append([]string{}, ads...)})
+	a := Ads{AdIDs: append([]string{}, ads...)}
+	return offer(w, c, a, a, askAgain)
 }
 
 func (s *Server) top(w http.ResponseWriter, c *call) error {
@@ -199,7 +227,7 @@ func (s *Server) top(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, topOf(&a, q.filter))
+	return s.tell(w, c, q, topOf(&a, q.filter))
 }
 
 func topOf(a *answer.Top, filter string) Top {
@@ -215,9 +243,12 @@ func topOf(a *answer.Top, filter string) Top {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {
-	w.Header().Set("Content-Type", "application/json")
+	b, err := encode(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", mediaJSON)
 	w.WriteHeader(status)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false) // ids look in the answer as they do everywhere else
-	return e.Encode(v)
+	_, err = w.Write(b)
+	return err
 }

@@ -11,6 +11,8 @@
 // route says whom it is for. Where nobody is asked, on a loopback address only loopback names are
 // accepted as Host, so that no web page reaches the API through a reader's browser.
 //
+// openapi.yaml describes all of it, and the tests hold both to each other.
+//
 // Start reading at [Server.ServeHTTP], then the routes in route.go. The types of
 // the answers are in answers.go, minute.go, live.go, lineage.go, filters.go and status.go; package client reads them.
 package api

@@ -137,8 +137,8 @@ type rows interface {
 }
 
 var (
-	asCSV  = &format{"text/csv; charset=utf-8; header=present", newCSVRows}
-	asJSON = &format{"application/x-ndjson", func(w *bufio.Writer) rows { return &jsonRows{w: w} }}
+	asCSV  = &format{mediaCSV + "; charset=utf-8; header=present", newCSVRows}
+	asJSON = &format{mediaJSONLines, func(w *bufio.Writer) rows { return &jsonRows{w: w} }}
 )
 
 // format chooses by the parameter, else by what the client says it accepts.

@@ -36,9 +36,10 @@ func (s *Server) serveFilters(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, struct {
+	a := struct {
 		Filters []Filter `json:"filters"`
-	}{Filters(rows)})
+	}{Filters(rows)}
+	return offer(w, c, a, a, askAgain)
 }
 
 // filter reads which clicks are asked for. One that never held is refused: it could

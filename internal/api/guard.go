@@ -92,6 +92,12 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (err error) {
 		w.Header().Set("Allow", "GET, HEAD")
 		return badMethod.about("", "%s cannot be used here; use GET", quote(c.Method))
 	}
+	if n := headerBytes(c.Request); n > headerBytesMax {
+		return bigHeaders.about("", "path, query and headers have %d bytes; they may have %d", n, headerBytesMax)
+	}
+	if len(c.route.makes) > 0 && !accepts(c.Header.Values("Accept"), c.route.makes) {
+		return notAcceptable.about("", "the answer is %s, which Accept does not name", strings.Join(c.route.makes, " or "))
+	}
 	if c.ContentLength != 0 {
 		return bodyRefused.about("", "a question has no body; put everything into the query")
 	}
@@ -166,6 +172,17 @@ func (s *Server) rescue(w *response, c *call) {
 	p := problemOf(errPanic)
 	p.RequestID = c.id
 	p.write(w)
+}
+
+// headerBytes is what a request takes before its body.
+func headerBytes(r *http.Request) int {
+	n := len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v)
+		}
+	}
+	return n
 }
 
 var errPanic = errors.New("panic")

@@ -53,7 +53,8 @@ func (s *Server) lineage(w http.ResponseWriter, c *call) error {
 		return noLineage.about("start_time", "nothing is stored of what the window that starts at %s is made of: it is not final yet, it has no click, "+
 			"or what was stored of it has ended", Time(start).Format(time.RFC3339))
 	}
-	return writeJSON(w, http.StatusOK, lineageOf(&l))
+	a := lineageOf(&l)
+	return offer(w, c, a, a, askAgain)
 }
 
 func lineageOf(l *click.Lineage) Lineage {

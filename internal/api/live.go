@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -53,7 +51,7 @@ func (s *Server) live(w http.ResponseWriter, c *call) error {
 	if err := control.SetReadDeadline(time.Time{}); err != nil {
 		return fmt.Errorf("lift the read deadline: %w", err)
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Content-Type", mediaEvents)
 	w.Header().Set("X-Accel-Buffering", "no") // proxies hand on what comes when it comes
 	w.WriteHeader(http.StatusOK)
 	if c.Method == http.MethodHead {
@@ -184,12 +182,9 @@ func eventOr(name string, v any, err error) []byte {
 
 // eventOf writes a server-sent event. JSON has no line breaks, so one line of data holds it.
 func eventOf(name string, v any) []byte {
-	var b bytes.Buffer
-	b.WriteString("event: " + name + "\ndata: ")
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	b, err := encode(v) // ends with a line break
+	if err != nil {
 		panic("api: an event cannot be encoded: " + err.Error()) // texts and numbers always can
 	}
-	return append(bytes.TrimRight(b.Bytes(), "\n"), "\n\n"...)
+	return fmt.Appendf(nil, "event: %s\ndata: %s\n", name, b)
 }

@@ -48,7 +48,11 @@ func (s *Server) minute(w http.ResponseWriter, c *call) error {
 		m.Lineage = new(lineageOf(&l))
 		m.Account = new(total(m.Lineage))
 	}
-	return writeJSON(w, http.StatusOK, m)
+	same := m
+	if m.Status == Final {
+		same.CompleteUntil = nil
+	}
+	return offer(w, c, m, same, askAgain)
 }
 
 // total is the account of all sources of a lineage together.

@@ -90,6 +90,12 @@ func (p params) lastSpan(last string, now time.Time, window time.Duration) (from
 	return now.Add(-length).UnixMilli(), now.UnixMilli(), nil
 }
 
+// fixed tells whether a time is given, and is not one that moves with the clock.
+func (p params) fixed(name string) bool {
+	at, ok := p.one(name)
+	return ok && !strings.HasPrefix(at, "now") && !strings.HasPrefix(at, "-")
+}
+
 // lastLength reads how far back from now is asked.
 func lastLength(last string, window time.Duration) (time.Duration, error) {
 	length, err := parseLength(last)

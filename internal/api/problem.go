@@ -51,6 +51,8 @@ var (
 	badMethod      = kind{"method_not_allowed", http.StatusMethodNotAllowed, "Method not allowed", 0}
 	foreignHost    = kind{"foreign_host", http.StatusMisdirectedRequest, "Host is not this machine", 0}
 	bodyRefused    = kind{"body_refused", http.StatusRequestEntityTooLarge, "Body refused", 0}
+	notAcceptable  = kind{"not_acceptable", http.StatusNotAcceptable, "No answer of an acceptable type", 0}
+	bigHeaders     = kind{"headers_too_large", http.StatusRequestHeaderFieldsTooLarge, "Headers too large", 0}
 	badQuery       = kind{"bad_query", http.StatusBadRequest, "Query cannot be read", 0}
 	unknownParam   = kind{"unknown_parameter", http.StatusBadRequest, "Unknown parameter", 0}
 	repeated       = kind{"repeated_parameter", http.StatusBadRequest, "Repeated parameter", 0}
@@ -99,7 +101,7 @@ func problemOf(err error) *Problem {
 
 func (p *Problem) write(w http.ResponseWriter) {
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", mediaProblem)
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}

@@ -135,13 +135,16 @@ func checkProblem(t *testing.T, r reply, status int, kind string) {
 		t.Errorf("the request_id is not that of the header, %s", r.Header.Get("X-Request-Id"))
 	}
 	checkSafe(t, r)
+	if r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("ETag") != "" {
+		t.Errorf("a problem may be kept: %v", r.Header)
+	}
 }
 
 func checkSafe(t *testing.T, r reply) {
 	t.Helper()
 	for name, want := range map[string]string{
 		"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Cache-Control": "no-store",
+		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 	} {
 		if got := r.Header.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)

@@ -20,10 +20,21 @@ type route struct {
 	open     bool     // answered whoever asks, and as often as it is asked
 	admin    bool     // answered to admins only
 	own      bool     // tells of no other ads than those it names: answered to who may see some ads only
+	makes    []string // media types of its answers, of which Accept must name one; JSON when empty, and any for the page
 	question bool     // asks the store: takes one of the places for running questions
 	stream   bool     // may take as long as its reader reads
 	serve    func(http.ResponseWriter, *call) error
 }
+
+// Media types of answers.
+const (
+	mediaJSON      = "application/json"
+	mediaProblem   = "application/problem+json"
+	mediaEvents    = "text/event-stream"
+	mediaYAML      = "application/yaml"
+	mediaCSV       = "text/csv"
+	mediaJSONLines = "application/x-ndjson"
+)
 
 // nowhere stands for the route of a request that has none.
 var nowhere = &route{name: "none"}
@@ -31,25 +42,33 @@ var nowhere = &route{name: "none"}
 // routes lists all that can be asked.
 func (s *Server) makeRoutes() []*route {
 	span := []string{"start_time", "to_time", "last", "filter_identifier"}
-	return []*route{
+	routes := []*route{
 		{name: "count", own: true, path: "/v1/ads/{ad_id}/aggregated_count", params: append(slices.Clone(span), "granularity"), question: true, serve: s.count},
 		{name: "top", path: "/v1/ads/top_clicked_ads", params: append([]string{"n"}, span...), question: true, serve: s.top},
 		{name: "counts", own: true, path: "/v1/ads/counts", params: append([]string{"ad_id"}, span...), question: true, serve: s.counts},
 		{name: "ads", path: "/v1/ads", params: []string{"prefix", "limit"}, question: true, serve: s.ads},
 		{name: "minute", path: "/v1/minutes/{minute}", question: true, serve: s.minute},
-		{name: "export", admin: true, path: "/v1/export/counts", params: []string{"from", "to", "format", "filter_identifier"}, question: true, stream: true, serve: s.export},
+		{name: "export", admin: true, path: "/v1/export/counts", params: []string{"from", "to", "format", "filter_identifier"}, makes: []string{mediaCSV, mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, serve: s.export},
 		{
 			name: "clicks", path: "/v1/clicks/count", params: []string{"where", "ad_id", "n", "start_time", "to_time", "last"},
-			question: true, stream: true, serve: s.clicks,
+			makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, serve: s.clicks,
 		},
 		{name: "filters", path: "/v1/filters", question: true, serve: s.serveFilters},
-		{name: "audit", admin: true, path: "/v1/audit", params: []string{"start_time", "to_time", "last"}, question: true, stream: true, serve: s.audit},
+		{name: "audit", admin: true, path: "/v1/audit", params: []string{"start_time", "to_time", "last"}, makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, serve: s.audit},
 		{name: "lineage", path: "/v1/lineage", params: []string{"start_time"}, question: true, serve: s.lineage},
-		{name: "stream", path: "/v1/stream", params: []string{"n", "last", "filter_identifier", "ad_id"}, serve: s.live},
+		{name: "stream", path: "/v1/stream", params: []string{"n", "last", "filter_identifier", "ad_id"}, makes: []string{mediaEvents}, serve: s.live},
 		{name: "status", path: "/v1/status", serve: s.serveStatus},
+		{name: "openapi", open: true, path: "/openapi.yaml", makes: []string{mediaYAML}, serve: serveYAML},
+		{name: "openapi", open: true, path: "/openapi.json", serve: serveJSON},
 		{name: "livez", open: true, path: "/livez", serve: s.serveLive},
 		{name: "readyz", open: true, path: "/readyz", serve: s.serveReady},
 	}
+	for _, r := range routes {
+		if len(r.makes) == 0 {
+			r.makes = []string{mediaJSON}
+		}
+	}
+	return routes
 }
 
 // match tells whether a path, as it was sent, is the route's, and returns what stands

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"golang.org/x/net/netutil"
@@ -27,9 +28,10 @@ const (
 	readTimeout       = 10 * time.Second
 	writeTimeout      = 30 * time.Second // of a whole answer; of each write in a stream
 	idleTimeout       = 60 * time.Second
-	headerBytesMax    = 16 << 10
-	questionsMax      = 64   // running at once
-	connectionsMax    = 1000 // unless set
+	headerBytesMax    = 16 << 10 // of path, query and headers; more is refused with a problem
+	headerBytesCut    = 64 << 10 // and far more by net/http, in its own words
+	questionsMax      = 64       // running at once
+	connectionsMax    = 1000     // unless set
 	questionTimeout   = 10 * time.Second
 )
 
@@ -104,17 +106,29 @@ func New(c Config, store storage.Store, status func() Status, ready func() []Unr
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.http = &http.Server{
-		Handler:           s,
+		Handler:           compressed(s),
 		TLSConfig:         c.TLS,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    headerBytesMax,
+		MaxHeaderBytes:    headerBytesCut,
 		ErrorLog:          zap.NewStdLog(log.Named("http")),
 	}
 	return s, nil
+}
+
+// compressed answers in gzip to who accepts it. What is small, or is a stream whose
+// events must not wait for each other, stays as it is.
+func compressed(h http.Handler) http.Handler {
+	wrap, err := gzhttp.NewWrapper(gzhttp.EnableZstd(false), gzhttp.ContentTypeFilter(func(media string) bool {
+		return media != mediaEvents && gzhttp.DefaultContentTypeFilter(media)
+	}))
+	if err != nil {
+		panic("api: compression: " + err.Error()) // the options are the same always
+	}
+	return wrap(h)
 }
 
 // Addr is the address the server is bound to, with the port that ":0" chose.
