@@ -63,13 +63,26 @@ var own = []string{
 }
 
 // parse reads a record of a box. It copies nothing. A mark has only an origin and how
-// it was settled.
+// it was settled. What a record brought with it stands before its reason, so whatever it
+// calls its headers, it says nothing of the letter but what it is a correction of.
 func parse(r *click.Record) (l Letter, err error) {
 	l = Letter{Append: r.Append, LateBy: -1, Records: 1, Key: r.Key, Value: r.Value}
 	n := map[string]int64{click.HeaderPartition: -1, click.HeaderOffset: -1, click.HeaderAppendTime: r.Append, click.HeaderRecords: 1, click.HeaderLateBy: -1}
+	theirs, met := 0, 0 // headers
+	r.Headers.Each(func(k, _ []byte) bool {
+		if string(k) == click.HeaderReason {
+			theirs = met
+		}
+		met++
+		return true
+	})
 	whole := r.Headers.Each(func(k, v []byte) bool {
 		key := string(k)
-		switch key { // of one that is there twice the last is ours
+		if theirs--; theirs >= 0 && key != click.HeaderRedriven {
+			l.Headers = append(l.Headers, click.Header{Key: key, Value: v})
+			return true
+		}
+		switch key {
 		case click.HeaderReason:
 			l.Reason = string(v)
 		case click.HeaderDetail:

@@ -151,6 +151,31 @@ func TestEachLetterOnce(t *testing.T) {
 	}
 }
 
+// TestARecordSaysNothingOfItsLetter: whoever sends what is no click could hide it, or make
+// of it a thousand, if its headers were taken for ours.
+func TestARecordSaysNothingOfItsLetter(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]string{
+		click.HeaderSettled: Dropped, click.HeaderRecords: "1000", click.HeaderLateBy: "soon", click.HeaderBytes: "9",
+		click.HeaderReason: "late", click.HeaderIncarnation: "none", click.HeaderOffset: "77",
+	} {
+		p := newPost(t)
+		r := click.Record{Offset: 7, Value: []byte("{"), Headers: click.MakeHeaders(headers(name, value, "trace", "42"))}
+		var m stream.Message
+		m.Key, m.Value, m.Headers = click.Letter(click.Source{Topic: "clicks", ID: p.id}, &r, "malformed", "")
+		if err := p.log.Append(t.Context(), p.Topic, []stream.Message{m}); err != nil {
+			t.Fatal(err)
+		}
+		l, err := p.Show(t.Context(), "clicks/0/7")
+		if err != nil || l.Reason != "malformed" || l.Records != 1 || l.LateBy != -1 || l.Away || l.Settled != (Settled{}) || len(l.Headers) != 2 {
+			t.Errorf("%s: %+v, %v", name, l, err)
+		}
+		if again := l.again(0).Headers; len(again) != 2 || again[0].Key != "trace" || again[1].Key != click.HeaderRedriven {
+			t.Errorf("%s: %+v", name, again)
+		}
+	}
+}
+
 func TestDrop(t *testing.T) {
 	t.Parallel()
 	p := newPost(t)
