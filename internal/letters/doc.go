@@ -10,5 +10,5 @@
 // A letter is named by where its record stands: topic/partition/offset. The same may
 // lie there several times, after a crash of who wrote it; it is one letter here.
 //
-// [Letter] and [Filter] are plain data, and [Edits] are pure. [Box] reads; start there.
+// [Letter] and [Filter] are plain data, and an [Edit] is pure. [Box] reads; start there.
 package letters
