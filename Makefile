@@ -1,5 +1,5 @@
 # Everything a laptop or CI does is a target here. Needed beforehand: Go 1.26 or newer, and for the
-# tests a C compiler, Java 17 and Maven.
+# tests a C compiler, Java 17, Maven and Python 3.
 SHELL := bash
 GO ?= go
 BIN := bin/clickagg
@@ -10,7 +10,7 @@ EVENTS ?= 200000
 export E2E_KAFKA ?= kafka-4.1
 export E2E_CASSANDRA ?= cassandra-5.0
 
-.PHONY: help build demo test test-matrix check lint unit servers services browser browser-wanted screenshots e2e sim fuzz bench bench-peers bench-latency bench-state bench-profile bench-curves bench-writer bench-query docs clean
+.PHONY: help build demo test test-matrix check lint unit servers services browser browser-wanted python-installed fuzz-api screenshots e2e sim fuzz bench bench-peers bench-latency bench-state bench-profile bench-curves bench-writer bench-query docs clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
@@ -67,9 +67,21 @@ browser-wanted:
 screenshots: build browser ## takes the README's pictures of the page: docs/screenshots
 	E2E_BINARY=$(abspath $(BIN)) $(GO) test -count=1 ./internal/e2e -run TestScreenshots -screenshots $(abspath docs/screenshots)
 
-e2e: build servers browser-wanted ## the real binary with real servers, killed and restarted
+python-installed:
+	@python3 -c 'import venv, ensurepip' 2>/dev/null || { echo "make: Python 3 with venv is missing, which runs the fuzzer of the API: install it (Debian: apt-get install python3-venv)"; exit 1; }
+
+# The fuzzer of the API, in the versions that are written down.
+FUZZER := .cache/fuzzer/bin/schemathesis
+$(FUZZER): internal/e2e/testdata/fuzzer.txt | python-installed
+	rm -rf .cache/fuzzer && python3 -m venv .cache/fuzzer
+	.cache/fuzzer/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+fuzz-api: build $(FUZZER) ## the real binary's API against a public fuzzer, schemathesis
+	E2E_BINARY=$(abspath $(BIN)) E2E_FUZZER=$(abspath $(FUZZER)) $(GO) test -count=1 -v -run '^TestFuzzAPI$$' ./internal/e2e
+
+e2e: build servers browser-wanted $(FUZZER) ## the real binary with real servers, killed and restarted
 	$(GO) test -count=1 -timeout 10m ./internal/servers
-	E2E_BINARY=$(abspath $(BIN)) $(GO) test -count=1 -timeout 30m ./internal/e2e/...
+	E2E_BINARY=$(abspath $(BIN)) E2E_FUZZER=$(abspath $(FUZZER)) $(GO) test -count=1 -timeout 30m ./internal/e2e/...
 
 sim: go-installed ## the simulation: make sim SEEDS=20000; one history again: make sim SEEDS=1 SEED=n
 	$(GO) test -count=1 -timeout 0 ./internal/sim -run Promises -v -seeds $(SEEDS) -seed $(SEED)
