@@ -268,26 +268,26 @@ func TestHubLetsGo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub()
-		begun, ended := 0, 0
+		var begun, ended atomic.Int64
 		var leave []func()
 		for i := range 2 * asksAtOnce { // half of them wait for their turn
 			leave = append(leave, h.join(newReader(), fmt.Sprint(i), func(ctx context.Context) []byte {
-				begun++
+				begun.Add(1)
 				<-ctx.Done()
 				time.Sleep(tick)
-				ended++
+				ended.Add(1)
 				return nil
 			}))
 		}
 		synctest.Wait()
-		if begun != asksAtOnce {
-			t.Errorf("%d questions are running", begun)
+		if n := begun.Load(); n != asksAtOnce {
+			t.Errorf("%d questions are running", n)
 		}
 		for _, l := range leave {
 			l()
 		}
-		if begun != ended {
-			t.Errorf("%d questions began, %d have ended", begun, ended)
+		if begun.Load() != ended.Load() {
+			t.Errorf("%d questions began, %d have ended", begun.Load(), ended.Load())
 		}
 	})
 }
