@@ -2,6 +2,7 @@ package reread
 
 import (
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -19,7 +20,9 @@ type Value[T any] struct {
 	last    atomic.Pointer[T]
 	next    atomic.Int64 // when the files may be looked at again, Unix ns
 	looking atomic.Bool
-	seen    []stamp // of the files when they were last read; whoever is looking owns it
+	// Of the files when they were last read. Whoever is looking owns these.
+	seen  []stamp
+	fault string // why the last reading failed; empty when it did not
 }
 
 // stamp tells one state of a file from another.
@@ -30,7 +33,8 @@ type stamp struct {
 }
 
 // New reads the files for the first time, and fails if that does. From then on failed
-// is told of each reading that fails; it is called by whoever asked for the value.
+// is told why a reading fails, once as long as it is the same and the files are;
+// it is called by whoever asked for the value.
 func New[T any](read func() (T, error), failed func(error), now func() time.Time, files ...string) (*Value[T], error) {
 	v := &Value[T]{files: files, read: read, failed: failed, now: now}
 	v.seen = v.stamps() // before the reading: a change meanwhile is seen as one
@@ -56,19 +60,20 @@ func (v *Value[T]) Get() T {
 func (v *Value[T]) look() {
 	defer func() { v.next.Store(v.now().Add(pause).UnixNano()) }()
 	found := v.stamps()
-	changed := false
-	for i, s := range found {
-		changed = changed || s != v.seen[i]
-	}
-	if !changed {
+	changed := !slices.Equal(found, v.seen)
+	if !changed && v.fault == "" { // a fault may end without a change: too many open files, a mount that is away
 		return
 	}
 	v.seen = found
 	renewed, err := v.read()
 	if err != nil {
-		v.failed(err)
+		if news := err.Error(); changed || news != v.fault {
+			v.fault = news
+			v.failed(err)
+		}
 		return
 	}
+	v.fault = ""
 	v.last.Store(&renewed)
 }
 

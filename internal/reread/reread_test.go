@@ -25,11 +25,12 @@ func TestValue(t *testing.T) {
 	write(first, "a")
 	write(second, "b")
 	reads, faults := 0, []error{}
+	var away error // of no file
 	v, err := New(func() (string, error) {
 		reads++
 		a, err := os.ReadFile(first)
 		b, err2 := os.ReadFile(second)
-		return string(a) + string(b), errors.Join(err, err2)
+		return string(a) + string(b), errors.Join(err, err2, away)
 	}, func(err error) { faults = append(faults, err) }, func() time.Time { return now }, first, second)
 	if err != nil {
 		t.Fatal(err)
@@ -53,10 +54,24 @@ func TestValue(t *testing.T) {
 	now = now.Add(pause)
 	step("gone", "ac", 3, 1)
 	now = now.Add(pause)
-	step("still gone, which is no news", "ac", 3, 1)
+	step("still gone, which is no news", "ac", 4, 1)
 	write(first, "x")
 	now = now.Add(pause)
-	step("back", "xc", 4, 1)
+	step("back", "xc", 5, 1)
+	away = errors.New("too many open files")
+	write(first, "y")
+	now = now.Add(pause)
+	step("cannot be read", "xc", 6, 2)
+	now = now.Add(pause)
+	step("still not, which is no news", "xc", 7, 2)
+	away = errors.New("input/output error")
+	now = now.Add(pause)
+	step("for another reason", "xc", 8, 3)
+	away = nil
+	now = now.Add(pause)
+	step("can be read again, without a change", "yc", 9, 3)
+	now = now.Add(pause)
+	step("nothing changed", "yc", 9, 3)
 }
 
 func TestFirstReadingFails(t *testing.T) {
