@@ -52,12 +52,12 @@ func Watch(ctx context.Context, w, errs io.Writer, height func() int, ask func(c
 		case err != nil && !screen:
 			_, err = fmt.Fprintln(errs, "clickagg:", progress.Clean(err.Error()))
 		case err != nil:
-			err = redraw(w, append(bytes.Clone(last), "\n"+progress.Clean(err.Error())+"\n"...), height())
+			err = redraw(w, last, progress.Clean(err.Error()), height())
 		case !screen:
 			_, err = w.Write(answer.Bytes())
 		default:
 			last = answer.Bytes()
-			err = redraw(w, last, height())
+			err = redraw(w, last, "", height())
 		}
 		if err != nil {
 			return err
@@ -79,12 +79,17 @@ func passes(err error) bool {
 }
 
 // redraw writes a text over what stands on a screen, line by line so that nothing
-// flickers, and no more of it than the screen has lines.
-func redraw(w io.Writer, text []byte, height int) error {
+// flickers, and no more of it than the screen has lines. A fault stands below, and has
+// its place whatever the text is.
+func redraw(w io.Writer, text []byte, fault string, height int) error {
 	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	if height > 1 && len(lines) > height-1 {
-		lines = lines[:height-1]
+	var below []string
+	if fault != "" {
+		below = []string{"", fault}
 	}
-	_, err := io.WriteString(w, toTop+strings.Join(lines, clearLine+"\n")+clearLine+"\n"+clearBelow)
+	if most := max(0, height-1-len(below)); height > 1 && len(lines) > most {
+		lines = lines[:most]
+	}
+	_, err := io.WriteString(w, toTop+strings.Join(append(lines, below...), clearLine+"\n")+clearLine+"\n"+clearBelow)
 	return err
 }

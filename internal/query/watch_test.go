@@ -55,9 +55,10 @@ func TestWatchLines(t *testing.T) {
 // the end the terminal is as it was.
 func TestWatchScreen(t *testing.T) {
 	t.Parallel()
-	out, errs, err := watch(t, 4, 3, "a\nb\nc\nd\n", "e\n", errAway)
+	out, errs, err := watch(t, 4, 4, "a\nb\nc\nd\n", errAway, "e\n", errAway)
 	want := begin + toTop + clearBelow +
 		toTop + "a" + clearLine + "\nb" + clearLine + "\nc" + clearLine + "\n" + clearBelow +
+		toTop + "a" + clearLine + "\n" + clearLine + "\naway: the API cannot be reached" + clearLine + "\n" + clearBelow +
 		toTop + "e" + clearLine + "\n" + clearBelow +
 		toTop + "e" + clearLine + "\n" + clearLine + "\naway: the API cannot be reached" + clearLine + "\n" + clearBelow +
 		end
