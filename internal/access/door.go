@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,6 +109,16 @@ func (d *Door) Enter(r *http.Request) (who *Identity, wait time.Duration, err er
 		return who, 0, nil
 	}
 	return who, d.pause(d.strangers.of(network(r.RemoteAddr))), err
+}
+
+// Still tells whether somebody who was let in with a request would be let in with it
+// now, and might do and see the same.
+func (d *Door) Still(r *http.Request, who *Identity) bool {
+	if d.Open() {
+		return true
+	}
+	now, err := d.identify(r)
+	return err == nil && now.Name == who.Name && now.grant.Scope == who.grant.Scope && slices.Equal(now.grant.Ads, who.grant.Ads)
 }
 
 // pause takes one request from a limiter, or tells how long it takes until there is one.

@@ -136,6 +136,23 @@ func TestOthersAdsAreNotGivenAway(t *testing.T) {
 	}
 }
 
+// Nor are the names of filters, which may be those of others.
+func TestFiltersAreNotGivenAway(t *testing.T) {
+	t.Parallel()
+	s := makeServer(t, Config{Access: asking(t, 0)}, filtered())
+	run(t, s)
+	for who, named := range map[string]bool{"acme": false, "reader": true} {
+		r := ask(t, http.MethodGet, s.URL()+"/v1/ads/b/aggregated_count?last=5m&filter_identifier=phone", as(who))
+		checkProblem(t, r, 400, "unknown_filter")
+		if strings.Contains(r.body, "phones") != named || strings.Contains(r.body, "kr") != named {
+			t.Errorf("%s is told %s", who, r.body)
+		}
+		if r := ask(t, http.MethodGet, s.URL()+"/v1/ads/b/aggregated_count?last=5m&filter_identifier=kr", as(who)); r.StatusCode != 200 {
+			t.Errorf("%s: %s", who, r.body)
+		}
+	}
+}
+
 func TestWrongToken(t *testing.T) {
 	t.Parallel()
 	s := makeServer(t, Config{Access: asking(t, 0)}, someClicks())

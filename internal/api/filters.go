@@ -61,6 +61,9 @@ func (s *Server) filter(c *call) (string, error) {
 		}
 		known = append(known, f.ID)
 	}
+	if c.who.Bound() { // to whom /v1/filters is refused as well
+		return "", badFilter.about("filter_identifier", "there is no filter %s; the operator knows which there are", quote(asked))
+	}
 	return "", badFilter.about("filter_identifier", "there is no filter %s; %s", quote(asked), meantFilter(asked, slices.Compact(known)))
 }
 

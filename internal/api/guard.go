@@ -126,11 +126,17 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (err error) {
 	if c.route.stream {
 		return c.route.serve(w, c)
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), questionTimeout)
+	limited, cancel := c.limited()
 	defer cancel()
+	return c.route.serve(w, limited)
+}
+
+// limited is the same call with as long as a question may take.
+func (c *call) limited() (*call, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(c.Context(), questionTimeout)
 	limited := *c
 	limited.Request = c.WithContext(ctx)
-	return c.route.serve(w, &limited)
+	return &limited, cancel
 }
 
 // refuse turns an error into a problem, or cuts the connection when the answer

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 const (
@@ -35,15 +38,17 @@ type wanted struct {
 
 // live streams what changes, as server-sent events, until its reader leaves.
 func (s *Server) live(w http.ResponseWriter, c *call) error {
-	wants, err := s.wants(c)
-	if err != nil {
-		return err
-	}
 	select {
 	case s.streams <- struct{}{}:
 		defer func() { <-s.streams }()
 	default:
 		return tooManyStreams.about("", "%d streams are open; ask again in a moment, or ask questions", streamsMax)
+	}
+	limited, cancel := c.limited()
+	wants, err := s.wants(limited)
+	cancel()
+	if err != nil {
+		return err
 	}
 	s.metrics.streams.Inc()
 	defer s.metrics.streams.Dec()
@@ -59,15 +64,16 @@ func (s *Server) live(w http.ResponseWriter, c *call) error {
 	}
 	r := newReader()
 	for _, want := range wants {
-		defer s.hub.join(r, want.key, want.ask)()
+		defer s.hub.join(r, want.key, s.rescued(want.ask))()
 	}
 	out := &patient{w: w, control: control}
-	s.tellReader(c.Context(), out, r)
+	s.tellReader(c.Context(), out, r, func() bool { return s.door.Still(c.Request, c.who) })
 	return nil // a reader that has gone need not be told
 }
 
-// tellReader writes the events of a reader until either is done.
-func (s *Server) tellReader(ctx context.Context, out *patient, r *reader) {
+// tellReader writes the events of a reader until either is done, or the reader may not
+// ask any more: what is withdrawn meanwhile ends the stream.
+func (s *Server) tellReader(ctx context.Context, out *patient, r *reader, still func() bool) {
 	quiet := time.NewTimer(heartbeat)
 	defer quiet.Stop()
 	for {
@@ -83,6 +89,9 @@ func (s *Server) tellReader(ctx context.Context, out *patient, r *reader) {
 			event, last = eventOf("problem", interrupted.about("", "the process is stopping; ask again in a moment")), true
 		case <-ctx.Done():
 			return
+		}
+		if !last && !still() {
+			event, last = eventOf("problem", unauthorized.about("", "what this token or certificate stood for when the stream began was withdrawn or changed; ask again")), true
 		}
 		quiet.Reset(heartbeat)
 		if _, err := out.Write(event); err != nil || out.control.Flush() != nil || last {
@@ -166,6 +175,20 @@ func (s *Server) askState() func(context.Context) []byte {
 			state.ClicksPerSecond = new(float64(max(0, last.counted-first.counted)) / seconds)
 		}
 		return eventOf("state", state)
+	}
+}
+
+// rescued tells a panic as a problem: one bad question must not end the process.
+func (s *Server) rescued(ask func(context.Context) []byte) func(context.Context) []byte {
+	return func(ctx context.Context) (event []byte) {
+		defer func() {
+			if v := recover(); v != nil {
+				s.metrics.panics.Inc()
+				s.log.Error("panic while answering a stream", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+				event = eventOf("problem", problemOf(errPanic))
+			}
+		}()
+		return ask(ctx)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/clickagg/clickagg/internal/access"
 	"github.com/clickagg/clickagg/internal/answer"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -169,7 +170,7 @@ func TestSlowReader(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			s.tellReader(t.Context(), &patient{w: server, control: http.NewResponseController(flusher{server})}, r)
+			s.tellReader(t.Context(), &patient{w: server, control: http.NewResponseController(flusher{server})}, r, func() bool { return true })
 			_ = server.Close()
 		}()
 		if e := next(bufio.NewScanner(client)); !strings.Contains(e, "event: problem\n") || !strings.Contains(e, "slow_reader") {
@@ -177,6 +178,85 @@ func TestSlowReader(t *testing.T) {
 		}
 		<-done
 	})
+}
+
+// A token that is withdrawn, or may see less, ends the streams that were opened with it.
+func TestStreamOfAWithdrawnToken(t *testing.T) {
+	t.Parallel()
+	for what, left := range map[string][]access.Grant{
+		"withdrawn": nil, "bound": {{Name: "reader", Hash: access.Hash(tokens["reader"]), Ads: []string{"b*"}}},
+	} {
+		bubble(t, someClicks(), func(t *testing.T, s *Server, dial func() net.Conn) {
+			c := asking(t, 0)
+			first := c.Grants()
+			after, err := c.NewGrants(left)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var withdrawn atomic.Bool
+			c.Grants = func() *access.Grants {
+				if withdrawn.Load() {
+					return after
+				}
+				return first
+			}
+			s.door = access.NewDoor(c, s.now)
+			conn := dial()
+			_, _ = io.WriteString(conn, "GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+tokens["reader"]+"\r\n\r\n")
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewScanner(resp.Body)
+			someNext(t, lines, 2)
+			if e := next(lines); e != ": alive" {
+				t.Errorf("%s: at first %q", what, e)
+			}
+			withdrawn.Store(true)
+			if e := next(lines); !strings.Contains(e, "event: problem\n") || !strings.Contains(e, "#unauthorized") || lines.Scan() {
+				t.Errorf("%s: %q, and then %q", what, e, lines.Text())
+			}
+		})
+	}
+}
+
+// A panic is told to who asked, and ends nothing.
+func TestStreamOfADefect(t *testing.T) {
+	t.Parallel()
+	f := someClicks()
+	f.call = func(context.Context) error { panic("defect") }
+	bubble(t, f, func(t *testing.T, s *Server, dial func() net.Conn) {
+		lines := open(t, dial(), "?ad_id=a")
+		if e := someNext(t, lines, 3)["event: problem"]; !strings.Contains(e, "#internal") || strings.Contains(e, "defect") {
+			t.Error(e)
+		}
+		if n := testutil.ToFloat64(s.metrics.panics); n < 1 {
+			t.Errorf("%v panics were counted", n)
+		}
+	})
+}
+
+// A store that hangs holds a stream up for as long as a question, before it begins.
+func TestStreamThatCannotBegin(t *testing.T) {
+	t.Parallel()
+	f := someClicks()
+	bubble(t, f, func(t *testing.T, s *Server, dial func() net.Conn) {
+		s.answers = answer.New(hangingStore{f}, time.Minute)
+		conn := dial()
+		begin := time.Now()
+		_, _ = io.WriteString(conn, "GET /v1/stream?filter_identifier=kr HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != http.StatusServiceUnavailable || time.Since(begin) != questionTimeout {
+			t.Errorf("%v after %v: %v", resp, time.Since(begin), err)
+		}
+	})
+}
+
+type hangingStore struct{ *fake }
+
+func (hangingStore) Filters(ctx context.Context) ([]storage.Filter, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 // flusher is a response that is a connection.
