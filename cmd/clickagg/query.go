@@ -48,14 +48,14 @@ func countCommand() *cobra.Command {
 			"  clickagg query count item-014 --from 2019-11-24T00:00:00Z --to 2019-11-25T00:00:00Z --granularity 1h\n" +
 			"  clickagg query count --where 'country == \"KR\" && device == \"mobile\"' --last 1h",
 		Args: func(c *cobra.Command, args []string) error {
-			if where != "" {
+			if c.Flags().Changed("where") {
 				return nil // any number of ads, also none
 			}
 			return someAds(c, args)
 		},
 		ValidArgsFunction: completeAds,
 		RunE: ask(func(c *cobra.Command, to *client.Client, args []string) error {
-			if where != "" {
+			if c.Flags().Changed("where") { // an empty one is a mistake, and not all clicks
 				return askWhere(c, to, client.ClicksQuestion{Where: where, Ads: args, Range: o.Range}, o.Output)
 			}
 			o.Ads = args
@@ -115,7 +115,7 @@ func topCommand() *cobra.Command {
 		Example: "  clickagg query top -n 10 --last 5m\n  clickagg query top --last 5m --watch\n  clickagg query top --where 'ip in cidr(\"10.0.0.0/8\")' --last 1h",
 		Args:    noArgs,
 		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
-			if where != "" {
+			if c.Flags().Changed("where") {
 				return askWhere(c, to, client.ClicksQuestion{Where: where, N: o.N, Range: o.Range}, o.Output)
 			}
 			return watched(c, again, func(ctx context.Context, w io.Writer) error {
@@ -258,7 +258,7 @@ func auditCommand() *cobra.Command {
 	c.Flags().StringVar(&o.Range.From, "from", "", "beginning: RFC 3339, Unix seconds or ms, or relative like -24h")
 	c.Flags().StringVar(&o.Range.To, "to", "", "end, in the same notations (default now)")
 	c.Flags().StringVar(&o.Range.Last, "last", "", "instead of --from and --to: a length up to now, like 24h")
-	c.Flags().StringVarP(&o.Output, "output", "o", query.Table, "table or json")
-	addKeys(c, "api")
+	outputFlag(c, &o.Output, query.Table, query.JSON)
+	addKeys(c, askKeys...)
 	return c
 }

@@ -47,6 +47,9 @@ func TestWhere(t *testing.T) {
 	if _, stderr, status := s.command("query", "top", "--where", "true", "--watch"); status != 2 || !strings.Contains(stderr, "--where goes without --watch") {
 		t.Errorf("%d: %s", status, stderr)
 	}
+	if _, stderr, status := s.command("query", "top", "--where", "", "--last", "5m"); status != 2 || !strings.Contains(stderr, "--where: ") {
+		t.Errorf("without a predicate: status %d, %s", status, stderr)
+	}
 	_, stderr, status := s.command("query", "count", "--where", "contry == 1", "--last", "5m")
 	if status != 2 || !strings.Contains(stderr, "--where: line 1, column 1: there is no field contry; is country meant?") {
 		t.Errorf("%d: %s", status, stderr)
