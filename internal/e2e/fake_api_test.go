@@ -28,14 +28,14 @@ type fakeAPI struct {
 	end    context.CancelFunc
 
 	mu     sync.Mutex
-	now    time.Time
+	now    time.Time        // until then clicks came
 	token  string           // wanted of who asks; none is wanted when empty
 	refuse int              // the status of all answers, unless 0
-	clicks map[string]int64 // in each minute, by ad
+	clicks map[string]int64 // in a minute on average, by ad
 	status api.Status
 	stream chan string // what the stream says; nil: there is no stream
 	asked  []string    // the questions, with their parameters
-	flow   int64       // clicks that come between two questions for the status
+	live   bool        // clicks come from one question for the status to the next
 }
 
 // newFakeAPI is an installation with a few ads, a minute of which is still open.
@@ -55,7 +55,7 @@ func (f *fakeAPI) wellStatus() api.Status {
 	until := f.now.Truncate(time.Minute)
 	mark := func(behind time.Duration) *time.Time { return new(f.now.Add(-behind)) }
 	st := api.Status{
-		At: f.now, CompleteUntil: &until, HoldsBack: "clicks/2", Rejected: map[string]int64{"bad_time": 41, "malformed": 12, "ahead": 3},
+		At: f.now, CompleteUntil: &until, HoldsBack: "clicks/3", Rejected: map[string]int64{"bad_time": 41, "malformed": 12, "ahead": 3},
 		Roles: []api.Role{{Name: "mapper"}, {Name: "aggregator"}, {Name: "reducer"}, {Name: "writer"}},
 	}
 	for i := range int32(4) {
@@ -65,7 +65,7 @@ func (f *fakeAPI) wellStatus() api.Status {
 		}
 		m, a, r, w := part("clicks"), part("clickagg.shuffle"), part("clickagg.partials"), part("clickagg.results")
 		m.Lag, m.End = 12*int64(i), n+12*int64(i)
-		a.HoldsBack, a.WindowsOpen, a.IDs, a.Ads = "clicks/2", 2, 51_400, 9_812
+		a.HoldsBack, a.WindowsOpen, a.IDs, a.Ads = "clicks/3", 2, 51_400, 9_812
 		r.HoldsBack, w.Watermark = "shard 1", nil
 		for j, p := range []api.Partition{m, a, r, w} {
 			st.Roles[j].Partitions = append(st.Roles[j].Partitions, p)
@@ -150,9 +150,8 @@ func (f *fakeAPI) answer(u *url.URL) any {
 	switch path := u.EscapedPath(); {
 	case path == "/v1/status":
 		f.status.At = f.status.At.Add(time.Second)
-		if f.flow > 0 {
-			f.status.Accounting[0].Received += f.flow
-			f.status.Accounting[0].Counted += f.flow
+		if f.live {
+			f.advance(time.Second)
 		}
 		return f.status
 	case path == "/v1/filters":
@@ -168,6 +167,59 @@ func (f *fakeAPI) answer(u *url.URL) any {
 		return f.count(ad, q)
 	}
 	return nil
+}
+
+// advance lets time pass: the clicks of all ads come, a part of them from each source.
+func (f *fakeAPI) advance(d time.Duration) {
+	before := f.now
+	f.now = before.Add(d)
+	var came int64
+	for ad := range f.clicks {
+		came += f.came(ad, before, f.now)
+	}
+	sources := int64(len(f.status.Accounting))
+	for i := range f.status.Accounting {
+		n := (came + int64(i)) / sources
+		f.status.Accounting[i].Received += n
+		f.status.Accounting[i].Counted += n
+	}
+	for _, r := range f.status.Roles {
+		for i, p := range r.Partitions {
+			if p.Watermark != nil {
+				r.Partitions[i].Watermark = new(p.Watermark.Add(d))
+			}
+		}
+	}
+}
+
+// One minute without a click, and the start of one that was corrected.
+var (
+	silence   = time.Date(2026, 3, 2, 16, 7, 0, 0, time.UTC)
+	corrected = silence.Add(18 * time.Minute)
+)
+
+// came is how many clicks an ad got: a day's swell, the same each time. Whoever adds
+// up the parts of a range gets what the whole has.
+func (f *fakeAPI) came(ad string, from, to time.Time) int64 {
+	return int64(float64(f.clicks[ad])*f.swell(to)) - int64(float64(f.clicks[ad])*f.swell(from))
+}
+
+// swell is how many clicks came until a moment of an ad that gets one in a minute.
+func (f *fakeAPI) swell(until time.Time) float64 {
+	sum := func(t time.Time) float64 {
+		m := float64(t.UnixMilli()) / float64(time.Minute.Milliseconds())
+		return m - .35*17*math.Cos(m/17) - .15*3.1*math.Cos(m/3.1) - .08/1.7*math.Cos(m*1.7)
+	}
+	if until.After(f.now) {
+		until = f.now
+	}
+	switch end := silence.Add(time.Minute); {
+	case !until.Before(end):
+		return sum(until) - (sum(end) - sum(silence))
+	case until.After(silence):
+		return sum(silence)
+	}
+	return sum(until)
 }
 
 func (f *fakeAPI) frame(q url.Values) api.Frame {
@@ -193,8 +245,8 @@ func (f *fakeAPI) beginning(prefix string) []string {
 
 func (f *fakeAPI) top(q url.Values) api.Top {
 	t := api.Top{AdIDs: []string{}, Ads: []api.AdCount{}, Exact: true, Frame: f.frame(q)}
-	for ad, n := range f.clicks {
-		t.Ads = append(t.Ads, api.AdCount{AdID: ad, Count: n * int64(t.ToTime.Sub(t.StartTime)/time.Minute)})
+	for ad := range f.clicks {
+		t.Ads = append(t.Ads, api.AdCount{AdID: ad, Count: f.came(ad, t.StartTime, t.ToTime)})
 	}
 	slices.SortFunc(t.Ads, func(a, b api.AdCount) int {
 		if a.Count != b.Count {
@@ -225,32 +277,27 @@ type window struct {
 	Revision  int64     `json:"revision"`
 }
 
-// count makes up a day's swell, the same each time; one window was corrected and the
-// third has no click.
+// count is that of an ad by steps; those without a click are left out.
 func (f *fakeAPI) count(ad string, q url.Values) series {
 	s := series{Count: api.Count{AdID: ad, Frame: f.frame(q)}, Granularity: q.Get("granularity")}
+	s.Count.Count = f.came(ad, s.StartTime, s.ToTime)
 	step := map[string]time.Duration{"1m": time.Minute, "1h": time.Hour, "1d": 24 * time.Hour}[s.Granularity]
-	i := 0
-	for at := s.StartTime; at.Before(s.ToTime) && step > 0; at, i = at.Add(step), i+1 {
-		minutes := float64(at.Unix()) / 60
-		swell := 1 + .35*math.Sin(minutes/17) + .15*math.Sin(minutes/3.1) + .08*math.Sin(minutes*1.7)
-		w := window{StartTime: at, Count: int64(float64(f.clicks[ad]) * swell * step.Minutes()), Status: api.Final, Revision: 1}
-		if at.Add(step).After(f.now) {
-			w.Count /= 3
+	for at := s.StartTime; at.Before(s.ToTime) && step > 0; {
+		end := at.Truncate(step).Add(step)
+		if end.After(s.ToTime) {
+			end = s.ToTime
 		}
-		if c := f.status.CompleteUntil; c == nil || at.Add(step).After(*c) {
+		w := window{StartTime: at, Count: f.came(ad, at, end), Status: api.Final, Revision: 1}
+		if c := f.status.CompleteUntil; c == nil || end.After(*c) {
 			w.Status = api.Provisional
 		}
-		switch i {
-		case 2:
-			continue
-		case 20:
-			w.Revision = 2
+		if !corrected.Before(at) && corrected.Before(end) {
+			w.Revision, s.Revision = 2, 2
 		}
-		s.Count.Count += w.Count
 		if w.Count > 0 {
 			s.Series = append(s.Series, w)
 		}
+		at = end
 	}
 	return s
 }

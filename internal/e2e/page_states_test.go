@@ -42,7 +42,9 @@ func TestPageFollowsTheStream(t *testing.T) {
 	f.set(func() { f.clicks["coats-3"] = 1650 })
 	f.stream <- ": a comment\n\nevent: state\ndata: {}\n\n"
 	p.wait(ids + ` == "coats-3,shoes-42,shoes-7,hats/1 &<b>"`)
-	p.wait(`document.querySelector("#top-rows tr") == row && row.innerText.replace(/\s+/g, " ").trim() == "1 coats-3 99,000" && moved == 1`)
+	var count int64
+	f.set(func() { count = f.came("coats-3", f.now.Truncate(time.Minute).Add(-59*time.Minute), f.now) })
+	p.wait(`document.querySelector("#top-rows tr") == row && row.innerText.replaceAll(",", "").replace(/\s+/g, " ").trim() == "1 coats-3 %d" && moved == 1`, count)
 	if text := p.text("top-answer"); text != "16:05 – 17:05 · exact · provisional: the last minutes still change" {
 		t.Errorf("the answer is called %q", text)
 	}
@@ -131,6 +133,7 @@ func TestPageChart(t *testing.T) {
 	ctx := limited(t)
 	p := visit(ctx, t, browser.Look{}, newFakeAPI(t).url)
 	p.loaded()
+	p.wait(`document.getElementById("ad-count").textContent == document.querySelector("#top-rows td.n:last-child").textContent`)
 	p.wait(`document.querySelector("#plot .final").getAttribute("d").split("M").length - 1 == 58`) // one has no click
 	p.wait(`document.querySelector("#plot .open").getAttribute("d").split("M").length - 1 == 1`)
 	p.wait(`document.querySelector("#plot .fixed-up").getAttribute("d").split("M").length - 1 == 1`)
@@ -145,6 +148,14 @@ func TestPageChart(t *testing.T) {
 	p.eval(`document.getElementById("numbers").open = true`, nil)
 	p.wait(`document.querySelectorAll("#number-rows tr").length == 59`)
 	p.wait(`document.getElementById("number-rows").textContent.includes("final, corrected (revision 2)")`)
+}
+
+// TestPageAdWithoutClicks draws an empty chart, and complains of nothing.
+func TestPageAdWithoutClicks(t *testing.T) {
+	t.Parallel()
+	p := visit(limited(t), t, browser.Look{}, newFakeAPI(t).url+"/#ad=nobody")
+	p.loaded()
+	p.wait(`document.getElementById("ad-count").textContent == "0" && [...document.querySelectorAll("#plot .axis")].some(a => a.textContent == "1")`)
 }
 
 // TestPageWithoutClicks explains how to begin.

@@ -181,21 +181,23 @@ func TestScreenshots(t *testing.T) {
 	f := newFakeAPI(t)
 	f.set(func() {
 		for i := range 60 {
-			f.clicks[fmt.Sprintf("campaign-%02d/banner-%d", i*7%61, i%5)] = int64(280 / (1 + i/3))
+			f.clicks[fmt.Sprintf("campaign-%02d/banner-%d", i*7%61, i%5)] = int64(280 / (1 + float64(i)/3))
+		}
+		for ad := range f.clicks {
+			f.clicks[ad] *= 20
 		}
 	})
 	p := visit(ctx, t, browser.Look{}, f.url+"/#ad=shoes-42")
 	p.loaded()
-	for i := range 12 { // some seconds, so that there is a rate
-		f.set(func() { f.flow = int64(4100 + 370*(i*i%7)) })
-		n := len(f.questions("/v1/status"))
-		eventually(ctx, t, "the next status", func() error {
-			if len(f.questions("/v1/status")) == n {
-				return errors.New("not asked yet")
-			}
-			return nil
-		})
-	}
+	p.wait(`document.getElementById("ad-count").textContent == document.querySelector("#top-rows td.n:last-child").textContent`)
+	n := len(f.questions("/v1/status"))
+	f.set(func() { f.live = true })
+	eventually(ctx, t, "some seconds, so that there is a rate", func() error {
+		if more := len(f.questions("/v1/status")) - n; more < 12 {
+			return fmt.Errorf("%d questions for the status", more)
+		}
+		return nil
+	})
 	for _, shot := range []struct {
 		name string
 		look browser.Look

@@ -21,9 +21,9 @@ export function windows(ad) {
   return all;
 }
 
-/** Round numbers from 0 to at least max, five steps or fewer. */
-export function ticks(max) {
-  const rough = Math.max(1, max) / 4;
+/** Round numbers from 0 to at least most, and at least to 1; five steps or fewer. */
+export function ticks(most) {
+  const max = Math.max(1, most), rough = max / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = Math.max(1, power * [1, 2, 2.5, 5, 10].find((m) => m * power >= rough && Number.isInteger(m * power) || m === 10));
   const all = [];
