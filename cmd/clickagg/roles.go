@@ -246,7 +246,7 @@ func (p *process) reduceRole() *role {
 
 func (p *process) writeRole() *role {
 	w := writer.New(p.log, p.store, writer.Config{
-		Group: p.group(roleWriter), Topics: p.topics, CommitInterval: time.Second, Refusals: p.refusals(),
+		Group: p.group(roleWriter), Topics: p.topics, Window: p.facts.Cluster.WindowMS, CommitInterval: time.Second, Refusals: p.refusals(),
 	}, stream.Wall{}, p.writer, p.logger)
 	p.beside = append(p.beside, func(ctx context.Context) error {
 		return dimension.Follow(ctx, p.log, p.topics.Control, p.facts, stream.Wall{}, p.logger, func(ctx context.Context, facts *control.Facts) error {

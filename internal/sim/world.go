@@ -206,7 +206,7 @@ func (w *world) partialBytes() int {
 }
 
 func (w *world) writer(p *proc) *writer.Writer {
-	cfg := writer.Config{Group: "writer", Topics: w.topics, MaxRows: 50, CommitInterval: second}
+	cfg := writer.Config{Group: "writer", Topics: w.topics, Window: w.cfg.size, MaxRows: 50, CommitInterval: second}
 	return writer.New(w.mutant.log(handle{p}, w), storage.Store(client{p: p}), cfg, clock{p}, writer.NewMetrics(nil), zap.NewNop())
 }
 

@@ -74,7 +74,7 @@ const mine = 2 // the partition under test
 func (w *world) ID() string { return "store" + w.renamed }
 
 func (w *world) config() Config {
-	return Config{Group: "g", Topics: topics, MaxRows: 100, CommitInterval: time.Second}
+	return Config{Group: "g", Topics: topics, Window: minute, MaxRows: 100, CommitInterval: time.Second}
 }
 
 // run consumes the results topic to its end.

@@ -2,6 +2,7 @@ package writer
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,9 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/zap"
+
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage"
 	"github.com/clickagg/clickagg/storage/carry"
+	"github.com/clickagg/clickagg/storage/embedded"
 )
 
 // lenient puts records aside, so many in a row.
@@ -71,6 +75,52 @@ func TestPutsAsideWhatNoStoreTakes(t *testing.T) {
 		}
 		if v := w.views[0]; v.Refused != int64(len(bad)) || v.Rows != int64(records-len(bad)) {
 			t.Fatalf("seed %d: %+v", seed, v)
+		}
+	}
+}
+
+// TestPutsAsideWhatIsNoWindowOfOurs: the first record of a new store decides which windows it
+// keeps, so that one of another size would end every writer from then on; one of a roll-up's
+// series would be answered from.
+func TestPutsAsideWhatIsNoWindowOfOurs(t *testing.T) {
+	t.Parallel()
+	for _, foreign := range []click.Result{
+		{Filter: click.FilterAll, Size: minute / 2}, {Filter: storage.Hour.Series(click.FilterAll), Size: hour},
+		{Filter: storage.Day.Series(click.FilterAll), Size: minute}, {Filter: "a/b", Size: minute},
+	} {
+		for _, lists := range []bool{false, true} {
+			store, err := embedded.Open(t.TempDir(), embedded.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := newWorld(t)
+			ctx, stop := context.WithCancel(t.Context())
+			w.stop = stop
+			out := New(w, store, w.lenient(1), clock{w}, w.metrics, zap.NewNop())
+			run := out.Results
+			if f := foreign; lists {
+				w.topic.Name, run = topics.Rankings, out.Rankings
+				l := click.Lineage{Size: f.Size, State: click.Final, Version: 9, Reducers: 1, Shards: []int64{3}}
+				r := click.Ranking{Filter: f.Filter, Size: f.Size, State: click.Final, Version: 9}
+				if f.Size != minute {
+					w.add(nil, l.AppendJSON(nil), click.Header{Key: click.HeaderLineage, Value: []byte("0/1")})
+				} else {
+					w.add(nil, r.AppendJSON(nil))
+				}
+				r.Filter, r.Size = click.FilterAll, minute
+				w.add(nil, r.AppendJSON(nil))
+			} else {
+				f.Ad, f.Count, f.State, f.Version = []byte("a"), 777, click.Final, 9
+				w.add(f.Ad, f.AppendJSON(nil))
+				w.result("a", 0, 1, 1)
+			}
+			if err := run(ctx, mine); err != nil || len(w.letters) != 1 || w.at == nil || w.at.Offset != 2 {
+				t.Errorf("%s of %d ms, lists %t: %d letters, %v", foreign.Filter, foreign.Size, lists, len(w.letters), err)
+			}
+			stop()
+			if err := store.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

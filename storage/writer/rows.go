@@ -19,6 +19,7 @@ import (
 type rows struct {
 	storage.Batch
 	partition, partitions int32
+	window                int64 // size of the installation's windows, ms
 	// at finds a row again by the hash of its key. Two keys with one hash only
 	// mean that a row is stored twice, which the store sorts out.
 	at    map[uint64]int
@@ -54,6 +55,9 @@ func (r *rows) result(rec *click.Record) error {
 	if err != nil {
 		return err
 	}
+	if err := r.ours(now.Filter, now.Size); err != nil {
+		return err
+	}
 	if now.Start+now.Size <= r.closed.until {
 		r.touch(now.Start, rec.Offset)
 	}
@@ -74,6 +78,15 @@ func (r *rows) result(rec *click.Record) error {
 	return nil
 }
 
+// ours refuses what no reducer of this installation says, so that one record of another
+// cannot decide which windows a new store keeps, or pass for a roll-up.
+func (r *rows) ours(filter string, size int64) error {
+	if unit, known := storage.UnitOf(filter); !known || unit != storage.Window || size != r.window {
+		return fmt.Errorf("of series %q, %d ms long: not a window of %d ms", filter, size, r.window)
+	}
+	return nil
+}
+
 // ranking takes a record of the rankings topic: a ranked list, or a lineage.
 func (r *rows) ranking(rec *click.Record) error {
 	if _, ok := rec.Headers.Get(click.HeaderLineage); ok {
@@ -81,6 +94,9 @@ func (r *rows) ranking(rec *click.Record) error {
 	}
 	now, err := click.ParseRanking(rec.Value)
 	if err != nil {
+		return err
+	}
+	if err := r.ours(now.Filter, now.Size); err != nil {
 		return err
 	}
 	key := xxh3.HashStringSeed(now.Filter, uint64(now.Start))
@@ -108,6 +124,9 @@ func (r *rows) ranking(rec *click.Record) error {
 func (r *rows) lineage(rec *click.Record) error {
 	now, err := click.ParseLineage(rec.Value)
 	if err != nil {
+		return err
+	}
+	if err := r.ours(click.FilterAll, now.Size); err != nil {
 		return err
 	}
 	r.Lineages = append(r.Lineages, now)

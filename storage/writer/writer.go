@@ -17,6 +17,7 @@ import (
 type Config struct {
 	Group          string // consumer group whose position says how far results are stored
 	Topics         click.Topics
+	Window         int64         // ms; the installation's size of windows, and no record's is another
 	MaxRows        int           // most rows in one Apply, give or take one record; 0 is 20,000
 	CommitInterval time.Duration // least time between two commits of a position
 	Refusals       carry.Refusals
@@ -63,7 +64,7 @@ func (w *Writer) Rankings(ctx context.Context, partition int32) error {
 func (w *Writer) run(ctx context.Context, topic string, partition int32, add func(*rows, *click.Record) error) error {
 	cfg := w.carry
 	cfg.Load = func(t stream.Topic, partition int32) carry.Load {
-		l := &load{rows: rows{closed: closed{until: click.None}}, store: w.store, most: w.cfg.MaxRows, add: add}
+		l := &load{rows: rows{window: w.cfg.Window, closed: closed{until: click.None}}, store: w.store, most: w.cfg.MaxRows, add: add}
 		l.reset(partition, t.Partitions)
 		return l
 	}

@@ -457,7 +457,7 @@ func BenchmarkCollect(b *testing.B) {
 		}
 		records[i] = click.Record{Key: r.Ad, Value: r.AppendJSON(nil)}
 	}
-	var r rows
+	r := rows{window: minute}
 	b.ReportAllocs()
 	for b.Loop() {
 		r.reset(0, 1)
