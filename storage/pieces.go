@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,6 +15,16 @@ type Piece struct {
 	Unit     Unit
 	From, To int64    // Unix ms
 	Rollups  []Rollup // those that it is made of, in order; none of windows
+}
+
+// Has tells whether what begins at a time is part of the piece. Where the time zone of days
+// was changed, the store has days of another one that begin within the piece and are not.
+func (p *Piece) Has(start int64) bool {
+	if p.Unit == Window {
+		return true
+	}
+	_, ok := slices.BinarySearchFunc(p.Rollups, start, func(r Rollup, start int64) int { return cmp.Compare(r.Start, start) })
+	return ok
 }
 
 // Pieces cuts [from, to), both the starts of windows, into days, hours and windows,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -120,7 +121,7 @@ func (r *Reader) cells(ctx context.Context, filter string, ad []byte, pieces []s
 		if err != nil {
 			return nil, fmt.Errorf("read counts: %w", err)
 		}
-		all = append(all, cells...)
+		all = append(all, slices.DeleteFunc(cells, func(c storage.Cell) bool { return !p.Has(c.Start) })...)
 	}
 	return all, nil
 }

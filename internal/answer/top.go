@@ -150,13 +150,13 @@ func (q *ranked) addPiece(ctx context.Context, p *storage.Piece) error {
 			if !q.usable(&lists[i]) {
 				continue
 			}
-			if err := q.addCells(ctx, q.filter, done, lists[i].Start); err != nil {
+			if err := q.addCells(ctx, p, done, lists[i].Start); err != nil {
 				return err
 			}
 			q.addList(&lists[i])
 			done = lists[i].Start + q.r.window
 		}
-		if err := q.addCells(ctx, q.filter, done, to); err != nil {
+		if err := q.addCells(ctx, p, done, to); err != nil {
 			return err
 		}
 	}
@@ -175,7 +175,7 @@ func (q *ranked) addRollups(ctx context.Context, p *storage.Piece) error {
 			i, ok := slices.BinarySearchFunc(lists, r.Start, func(l click.Ranking, start int64) int { return int(l.Start - start) })
 			if ok && lists[i].Version >= r.Version && whole(&lists[i]) {
 				q.addList(&lists[i])
-			} else if err := q.addCells(ctx, series, r.Start, r.End); err != nil {
+			} else if err := q.addCells(ctx, p, r.Start, r.End); err != nil {
 				return err
 			}
 		}
@@ -225,13 +225,16 @@ func (q *ranked) addList(l *click.Ranking) {
 	q.correct(l.Start, l.Revision)
 }
 
-// addCells stands in for the lists of windows that have none: it reads all
-// their counts, which leaves nothing outside.
-func (q *ranked) addCells(ctx context.Context, series string, from, to int64) error {
+// addCells stands in for the lists of a part of a piece that has none: it reads all
+// its counts, which leaves nothing outside.
+func (q *ranked) addCells(ctx context.Context, p *storage.Piece, from, to int64) error {
 	if from >= to {
 		return nil
 	}
-	return q.r.Scan(ctx, series, Frame{From: from, To: to}, func(c *storage.Cell) error {
+	return q.r.Scan(ctx, p.Unit.Series(q.filter), Frame{From: from, To: to}, func(c *storage.Cell) error {
+		if !p.Has(c.Start) {
+			return nil
+		}
 		q.bounds(c.Ad).sum += c.Count
 		q.cells++
 		q.correct(c.Start, c.Revision)
@@ -253,7 +256,7 @@ func (q *ranked) addAll(ctx context.Context) ([]click.Row, error) {
 	clear(q.ads)
 	for i := range q.pieces {
 		p := &q.pieces[i]
-		if err := q.addCells(ctx, p.Unit.Series(q.filter), p.From, p.To); err != nil {
+		if err := q.addCells(ctx, p, p.From, p.To); err != nil {
 			return nil, err
 		}
 	}
