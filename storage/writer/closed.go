@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/clickagg/clickagg/internal/calendar"
-	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage"
 )
 
@@ -27,12 +26,12 @@ func (c *closed) hear(m *storage.Mark) {
 	if !heard || m.Closed > before {
 		c.reducers[m.Reducer] = m.Closed
 	}
-	c.until = click.None
-	if len(c.reducers) == int(m.Reducers) {
-		c.until = m.Closed
+	if len(c.reducers) == int(m.Reducers) { // while there are more and some say nothing yet, what was closed stays so
+		until := m.Closed
 		for _, at := range c.reducers {
-			c.until = min(c.until, at)
+			until = min(until, at)
 		}
+		c.until = max(c.until, until)
 	}
 }
 

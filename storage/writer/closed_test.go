@@ -62,6 +62,17 @@ func TestTouchesAfterARestart(t *testing.T) {
 	w.wantTouches(touched(0, 3), touched(0, 4))
 }
 
+// TestTouchesWhileReducersJoin: what two reducers closed stays closed while the third says nothing.
+func TestTouchesWhileReducersJoin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.closes(hour, "0/2")
+	w.closes(hour, "1/2")
+	w.closes(hour, "0/3")
+	w.result("a", 0, 1, 1)
+	w.wantTouches(touched(0, 4))
+}
+
 // TestNothingIsTouchedBefore: a store without marks has nothing that is closed.
 func TestNothingIsTouchedBefore(t *testing.T) {
 	t.Parallel()
