@@ -146,6 +146,9 @@ func clicksOf(sums map[string]int64, ads []string, n int, frame answer.Frame, r 
 		Status: statusOf(frame), CompleteUntil: Time(frame.CompleteUntil),
 		Scanned: Scanned{r.InputName(), r.Sources, r.Records, r.Clicks, r.Whole, r.Unsure, r.Crowded},
 	}
+	if r.Behind {
+		a.Status = Provisional
+	}
 	for ad, count := range sums {
 		a.Count += count
 		if ads == nil {

@@ -19,6 +19,7 @@ type recounter struct {
 	span   recount.Range
 	where  string
 	inside func(context.Context) error // runs in the middle
+	behind bool
 }
 
 func (r *recounter) FieldTypes() filter.Types { return filter.Types{"campaign": filter.Int} }
@@ -27,7 +28,7 @@ func (r *recounter) Count(ctx context.Context, span recount.Range, set *filter.S
 	watch func(done, total int64) error, sink func(*recount.Window) error,
 ) (recount.Report, error) {
 	r.span, r.where = span, set.Definitions()[0].Where
-	report := recount.Report{Input: 1, Sources: 2, Records: 9, Clicks: 8, Whole: true, Unsure: 3}
+	report := recount.Report{Input: 1, Sources: 2, Records: 9, Clicks: 8, Whole: true, Unsure: 3, Behind: r.behind}
 	id := set.IDs()[0]
 	for i, w := range []recount.Window{
 		{Filter: click.FilterAll, Rows: []click.Row{{Ad: []byte("a"), Count: 100}}},
@@ -78,6 +79,18 @@ func TestClicks(t *testing.T) {
 	}
 	if head := ask(t, http.MethodHead, at+"/v1/clicks/count?"+where, nil); head.StatusCode != 200 || head.body != "" {
 		t.Errorf("HEAD: %d %s", head.StatusCode, head.body)
+	}
+}
+
+// TestClicksStatus: an answer is final when its minutes are, and what it was counted from had all of them.
+func TestClicksStatus(t *testing.T) {
+	t.Parallel()
+	for behind, status := range map[bool]string{false: Final, true: Provisional} {
+		at := startRecounting(t, &recounter{behind: behind})
+		got := get(t, at+"/v1/clicks/count?where=true&start_time=2019-11-24T11:55:00Z&to_time=2019-11-24T11:59:00Z")
+		if !strings.Contains(got.body, `"status":"`+status+`"`) {
+			t.Errorf("behind %v: %s", behind, got.body)
+		}
 	}
 }
 

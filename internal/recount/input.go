@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -81,18 +82,50 @@ func (l *logInput) Read(ctx context.Context, s click.Source, from, to int64, f f
 }
 
 // rawInput reads the raw store.
-type rawInput struct{ store storage.RawStore }
+type rawInput struct {
+	store storage.RawStore
+	log   Input
+	asOf  int64
+}
 
-// FromRaw reads what the role raw kept.
-func FromRaw(store storage.RawStore) Input { return rawInput{store} }
+// FromRaw reads what the role raw kept of a log.
+func FromRaw(store storage.RawStore, log Input) Input { return &rawInput{store, log, click.None} }
 
-func (r rawInput) Sources(ctx context.Context) ([]click.Source, error) { return r.store.Sources(ctx) }
+// Sources lists those that have records, and those of the log that lack their records here.
+// It finds out whether all that the log has is stored.
+func (r *rawInput) Sources(ctx context.Context) ([]click.Source, error) {
+	names, err := r.store.Sources(ctx)
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	written, err := r.log.Sources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.asOf = r.log.AsOf()
+	for _, s := range written {
+		_, end, err := r.log.Bounds(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok, err := r.first(ctx, s, max(0, end-1), math.MaxInt64); err != nil {
+			return nil, err
+		} else if ok || end == 0 {
+			continue
+		}
+		r.asOf = click.None
+		if !slices.Contains(names, s) {
+			names = append(names, s)
+		}
+	}
+	return names, nil
+}
 
-// AsOf is unknown: what the log has may not be stored yet.
-func (r rawInput) AsOf() int64 { return click.None }
+// AsOf is that of the log when all that it has is stored.
+func (r *rawInput) AsOf() int64 { return r.asOf }
 
 // Bounds feels its way to the end, since a store does not know it.
-func (r rawInput) Bounds(ctx context.Context, s click.Source) (start, end int64, err error) {
+func (r *rawInput) Bounds(ctx context.Context, s click.Source) (start, end int64, err error) {
 	start, ok, err := r.first(ctx, s, 0, math.MaxInt64)
 	if err != nil || !ok {
 		return 0, 0, err
@@ -117,7 +150,7 @@ func (r rawInput) Bounds(ctx context.Context, s click.Source) (start, end int64,
 }
 
 // first is the offset of the first record in [from, to).
-func (r rawInput) first(ctx context.Context, s click.Source, from, to int64) (at int64, ok bool, err error) {
+func (r *rawInput) first(ctx context.Context, s click.Source, from, to int64) (at int64, ok bool, err error) {
 	err = r.store.Read(ctx, s, from, to, func(rec *click.Record) error {
 		at, ok = rec.Offset, true
 		return errEnough
@@ -128,6 +161,6 @@ func (r rawInput) first(ctx context.Context, s click.Source, from, to int64) (at
 	return at, ok, err
 }
 
-func (r rawInput) Read(ctx context.Context, s click.Source, from, to int64, f func(*click.Record) error) error {
+func (r *rawInput) Read(ctx context.Context, s click.Source, from, to int64, f func(*click.Record) error) error {
 	return r.store.Read(ctx, s, from, to, f)
 }

@@ -35,9 +35,31 @@ func TestRaw(t *testing.T) {
 		}
 		span := Range{base + 30*minute, base + 60*minute}
 		want, report := count(t, in, span, rules(t))
-		got, kept := count(t, FromRaw(kept{in}), span, rules(t))
+		got, kept := count(t, FromRaw(kept{in}, in), span, rules(t))
 		if !maps.Equal(got, want) || kept != report || len(got) == 0 {
 			t.Errorf("seed %d: %+v, want %+v", seed, kept, report)
+		}
+	}
+}
+
+// TestRawBehind: what the log has and the raw store does not yet is not taken for what there is.
+func TestRawBehind(t *testing.T) {
+	t.Parallel()
+	for behind, keep := range map[string]func(records){
+		"":              func(records) {},
+		"a record":      func(r records) { s := click.Source{Topic: "clicks"}; r[s] = r[s][:1] },
+		"a partition":   func(r records) { delete(r, click.Source{Topic: "clicks", Partition: 1}) },
+		"later records": func(r records) { r.add(0, "3", "a", "KR", base+30*minute, base+30*minute) },
+	} {
+		in := records{}
+		in.add(0, "0", "a", "KR", base, base)
+		in.add(0, "1", "a", "KR", base+1, base+1)
+		in.add(1, "2", "a", "KR", base+1, base+1)
+		here := maps.Clone(in)
+		keep(here)
+		got, report := count(t, FromRaw(kept{here}, until{in, base + 30*minute}), Range{base, base + minute}, rules(t))
+		if want := behind == "a record" || behind == "a partition"; report.Behind != want || !want && got["0 000 a"] != "3 final" {
+			t.Errorf("behind by %q: %v, %+v", behind, got, report)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (i *Installation) Count(ctx context.Context, span Range, set *filter.Set, w
 	}
 	inputs := []Input{FromLog(i.Log, sources, asOf)}
 	if i.Raw != nil {
-		inputs = append(inputs, FromRaw(i.Raw))
+		inputs = append(inputs, FromRaw(i.Raw, inputs[0]))
 	}
 	return Run(ctx, inputs, span, Rules{
 		Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince,

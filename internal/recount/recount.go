@@ -39,6 +39,7 @@ type Report struct {
 	Whole   bool  // no record that could matter was gone before it was read
 	Unsure  int64 // clicks of which it is not known whether they were late
 	Crowded int64 // clicks that found no room: see aggregator.max_ids and max_ads
+	Behind  bool  // clicks of the range may have been appended that the input did not have yet
 }
 
 // Exact tells whether the counts are those of all records there were.

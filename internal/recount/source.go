@@ -113,6 +113,7 @@ func (r *run) turn(ctx context.Context, s *source) (*click.Section, error) {
 		}
 	}
 	s.watermark = sections[0].Watermark
+	r.report.Behind = r.report.Behind || err == nil && idle == click.None && s.watermark < r.span.To
 	s.done = s.done || sections[0].Closed >= r.span.To
 	return r.narrow(s, &sections[0])
 }
