@@ -192,7 +192,9 @@ func (s *Server) counts(w http.ResponseWriter, c *call) error {
 	all := Counts{Ads: make([]AdTotal, len(ads)), Frame: frameOf(frame, q.filter, 0)}
 	for i, n := range counts {
 		all.Ads[i] = AdTotal{AdID: ads[i], Count: n.Clicks, Status: all.Status, Revision: n.Revision}
-		all.Revision = max(all.Revision, n.Revision)
+		if n.Revision > 0 { // of every ad each correction counts, or one of another than the most corrected would not show
+			all.Revision = max(all.Revision, 1) + n.Revision - 1
+		}
 	}
 	return s.tell(w, c, q, all)
 }

@@ -77,12 +77,12 @@ var answers = []struct{ path, want string }{
 		`{"ad_id":"nobody","count":0,"start_time":"2019-11-24T11:59:00Z","to_time":"2019-11-24T12:00:00Z",` +
 			`"filter_identifier":"000","status":"provisional","complete_until":"2019-11-24T11:59:00Z","revision":0,"granularity":"1h","series":[]}`,
 	},
-	{ // as they were asked for
+	{ // as they were asked for; the revision is 1 and the 3 corrections of all ads
 		"/v1/ads/counts?ad_id=tie&ad_id=a&ad_id=b/c+d&ad_id=nobody&last=10m",
 		`{"ads":[{"ad_id":"tie","count":2,"status":"provisional","revision":3},{"ad_id":"a","count":6,"status":"provisional","revision":2},` +
 			`{"ad_id":"b/c d","count":2,"status":"provisional","revision":1},{"ad_id":"nobody","count":0,"status":"provisional","revision":0}],` +
 			`"start_time":"2019-11-24T11:50:00Z","to_time":"2019-11-24T12:00:00Z",` +
-			`"filter_identifier":"000","status":"provisional","complete_until":"2019-11-24T11:59:00Z","revision":3}`,
+			`"filter_identifier":"000","status":"provisional","complete_until":"2019-11-24T11:59:00Z","revision":4}`,
 	},
 	{"/v1/ads", `{"ad_ids":["a","b/c d","q\"uo,te","tie"]}`},
 	{"/v1/ads?prefix=b%2F&limit=100", `{"ad_ids":["b/c d"]}`},
