@@ -1,8 +1,10 @@
 package answer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -62,25 +64,60 @@ func (r *Reader) settled(ctx context.Context, from, to int64) ([]*audit.Window, 
 	}
 }
 
-// stored reads what is stored of windows, in the order of time.
+// stored reads what is stored of windows under all filters: first under 000, in the order of
+// time.
 func (r *Reader) stored(ctx context.Context, from, to int64) ([]*audit.Window, error) {
+	windows, err := r.under(ctx, click.FilterAll, from, to)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range windows {
+		switch l, ok, err := r.store.Lineage(ctx, w.Start); {
+		case err != nil:
+			return nil, fmt.Errorf("read lineage: %w", err)
+		case ok:
+			w.Lineage = &l
+		}
+	}
+	table, err := r.store.Filters(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the filter table: %w", err)
+	}
+	last := ""
+	for i := range table { // in the order of identifiers
+		f := &table[i]
+		if f.ID == last || f.From >= to || f.Until != click.None && f.Until <= from {
+			continue
+		}
+		last = f.ID
+		more, err := r.under(ctx, f.ID, from, to)
+		if err != nil {
+			return nil, err
+		}
+		windows = append(windows, more...)
+	}
+	return windows, nil
+}
+
+// under reads counts and lists of windows under one filter, in the order of time.
+func (r *Reader) under(ctx context.Context, filter string, from, to int64) ([]*audit.Window, error) {
 	at := map[int64]*audit.Window{}
 	window := func(start int64) *audit.Window {
 		w := at[start]
 		if w == nil {
-			w = &audit.Window{Start: start}
+			w = &audit.Window{Start: start, Filter: filter}
 			at[start] = w
 		}
 		return w
 	}
-	lists, err := r.store.Rankings(ctx, click.FilterAll, from, to)
+	lists, err := r.store.Rankings(ctx, filter, from, to)
 	if err != nil {
 		return nil, fmt.Errorf("read ranked lists: %w", err)
 	}
 	for i := range lists {
 		window(lists[i].Start).List = &lists[i]
 	}
-	if err := r.Scan(ctx, click.FilterAll, Frame{From: from, To: to}, func(c *storage.Cell) error {
+	if err := r.Scan(ctx, filter, Frame{From: from, To: to}, func(c *storage.Cell) error {
 		w := window(c.Start)
 		w.Clicks += c.Count
 		w.Ads++
@@ -88,19 +125,7 @@ func (r *Reader) stored(ctx context.Context, from, to int64) ([]*audit.Window, e
 	}); err != nil {
 		return nil, err
 	}
-	windows := make([]*audit.Window, 0, len(at))
-	for start := from; start < to; start += r.window {
-		w := at[start]
-		if w == nil {
-			continue
-		}
-		switch l, ok, err := r.store.Lineage(ctx, start); {
-		case err != nil:
-			return nil, fmt.Errorf("read lineage: %w", err)
-		case ok:
-			w.Lineage = &l
-		}
-		windows = append(windows, w)
-	}
+	windows := slices.Collect(maps.Values(at))
+	slices.SortFunc(windows, func(a, b *audit.Window) int { return cmp.Compare(a.Start, b.Start) })
 	return windows, nil
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/storage"
 )
 
 // published is a store of complete windows with a list and a lineage each.
@@ -43,6 +45,31 @@ func TestAuditReadsAllCompleteWindows(t *testing.T) {
 	if want := [][2]int64{{60, 200}, {120, 200}, {180, 200}, {200, 200}}; !slices.Equal(told, want) {
 		t.Errorf("told %v, want %v", told, want)
 	}
+}
+
+// Each filter that held in the range is held against its own lists.
+func TestAuditUnderFilters(t *testing.T) {
+	t.Parallel()
+	s := published(0, minute)
+	wrong := published(minute)
+	wrong.put(minute, "c", 1, 1)
+	s.filters = []storage.Filter{
+		{ID: "de", From: 0, Until: minute}, {ID: "de", From: minute, Until: click.None},
+		{ID: "later", From: 2 * minute, Until: click.None}, {ID: "over", From: -minute, Until: 0},
+	}
+	s.under = map[string]*fake{"de": published(0, minute), "later": wrong, "over": wrong}
+	nothing := func(int64, int64) error { return nil }
+	_, r, err := New(s, time.Minute).Audit(t.Context(), 0, 2*minute, nothing)
+	if err != nil || !r.Holds() || r.Windows != 2 || r.Clicks != 6 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s.under["de"] = wrong
+		_, r, err := New(s, time.Minute).Audit(t.Context(), 0, 2*minute, nothing)
+		if err != nil || r.Found != 1 || !strings.Contains(r.Findings[0].Text, "under the filter de") {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
 }
 
 func TestAuditOfNothingComplete(t *testing.T) {

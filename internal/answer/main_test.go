@@ -27,6 +27,8 @@ type fake struct {
 	lists    map[int64]click.Ranking
 	rolled   []storage.Rollup // of hours, whose cells and lists are those of the window at their start
 	lineages map[int64]click.Lineage
+	filters  []storage.Filter
+	under    map[string]*fake // what is stored under a filter of these
 	complete int64
 	err      error
 	asked    []string // the calls, in order
@@ -88,8 +90,13 @@ func (f *fake) Count(_ context.Context, _ string, ad []byte, from, to int64) ([]
 	return cells, f.err
 }
 
-func (f *fake) Scan(_ context.Context, _ string, from, to int64, each func(*storage.Cell) error) error {
+func (f *fake) Filters(context.Context) ([]storage.Filter, error) { return f.filters, f.err }
+
+func (f *fake) Scan(_ context.Context, filter string, from, to int64, each func(*storage.Cell) error) error {
 	f.asked = append(f.asked, "scan")
+	if u := f.under[filter]; u != nil {
+		f = u
+	}
 	for _, w := range within(f.cells, from, to) {
 		for i := range f.cells[w] {
 			if err := each(&f.cells[w][i]); err != nil {
@@ -100,8 +107,11 @@ func (f *fake) Scan(_ context.Context, _ string, from, to int64, each func(*stor
 	return f.err
 }
 
-func (f *fake) Rankings(_ context.Context, _ string, from, to int64) ([]click.Ranking, error) {
+func (f *fake) Rankings(_ context.Context, filter string, from, to int64) ([]click.Ranking, error) {
 	f.asked = append(f.asked, "rankings")
+	if u := f.under[filter]; u != nil {
+		f = u
+	}
 	var lists []click.Ranking
 	for _, w := range within(f.lists, from, to) {
 		lists = append(lists, f.lists[w])

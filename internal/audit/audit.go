@@ -9,13 +9,14 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-// Window is what is stored of one window under filter 000.
+// Window is what is stored of one window under one filter.
 type Window struct {
 	Start   int64          // Unix ms
+	Filter  string         // click.FilterAll for all clicks
 	Clicks  int64          // the sum of its counts
 	Ads     int64          // how many ads have a count above 0
 	List    *click.Ranking // published beside the counts; nil when there is none
-	Lineage *click.Lineage // nil when there is none
+	Lineage *click.Lineage // nil when there is none; it is one for all filters, and stands with all clicks
 }
 
 // Agrees tells whether what is stored of the window goes together. While a correction is being stored, it does
@@ -63,7 +64,7 @@ const findingsMax = 100
 
 // Report is the outcome. It holds when there are no findings.
 type Report struct {
-	Windows   int   // with a click
+	Windows   int   // with a click, under whatever filter
 	Corrected int   // of these: corrected since they became final
 	Unsigned  int   // of these: without a lineage, since it has ended or was not stored
 	Clicks    int64 // in all windows
@@ -91,6 +92,12 @@ type trail struct {
 // Add takes one final window.
 func (f *Fold) Add(w *Window) {
 	r := &f.report
+	if w.Filter != click.FilterAll {
+		if text := w.quarrel(); text != "" {
+			f.find(w.Start, "", "under the filter %s: %s", w.Filter, text)
+		}
+		return
+	}
 	r.Windows++
 	r.Clicks += w.Clicks
 	if text := w.quarrel(); text != "" {

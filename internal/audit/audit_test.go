@@ -32,7 +32,7 @@ func history() []*Window {
 			state, revision = click.Corrected, 3
 		}
 		windows = append(windows, &Window{
-			Start: start, Clicks: 100, Ads: 7,
+			Start: start, Filter: click.FilterAll, Clicks: 100, Ads: 7,
 			List: &click.Ranking{Start: start, State: state, Revision: revision, Version: version, Clicks: 100, Ads: 7},
 			Lineage: &click.Lineage{
 				Start: start, Size: 60_000, State: state, Version: version, Reducers: 1,
@@ -92,6 +92,20 @@ func TestSourceThatNeverSettled(t *testing.T) {
 	}
 }
 
+// Under a filter a window has counts and a list; it is no further window, and its clicks no
+// further clicks.
+func TestWindowUnderAFilter(t *testing.T) {
+	w := history()
+	de := &Window{Start: 0, Filter: "de", Clicks: 3, Ads: 2, List: &click.Ranking{Filter: "de", Clicks: 3, Ads: 2, Revision: 9}}
+	if r := report(append(w, de)); !r.Holds() || r.Windows != 3 || r.Clicks != 300 || r.Corrects != 2 || r.Unsigned != 0 {
+		t.Errorf("%+v", r)
+	}
+	de.Clicks++
+	if r := report(append(w, de)); r.Found != 1 || !strings.Contains(r.Findings[0].Text, "under the filter de: the counts are 4 clicks") {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestEachDamageIsFound(t *testing.T) {
 	first := func(w []*Window) *click.Origin { return &w[1].Lineage.Sources[0] }
 	for want, damage := range map[string]func([]*Window){
@@ -133,7 +147,7 @@ func TestEachDamageIsFound(t *testing.T) {
 func TestFindingsAreBounded(t *testing.T) {
 	var f Fold
 	for range 3 * findingsMax {
-		f.Add(&Window{Clicks: 1, Ads: 1})
+		f.Add(&Window{Filter: click.FilterAll, Clicks: 1, Ads: 1})
 	}
 	if r := f.Report(); r.Found != 3*findingsMax || len(r.Findings) != findingsMax {
 		t.Errorf("%d of %d findings", len(r.Findings), r.Found)

@@ -190,6 +190,9 @@ func TestFiltersChange(t *testing.T) {
 	}
 	s.finish(ctx, a)
 	s.counts(ctx, a.truth(change.UnixMilli()))
+	if text := s.must("audit", "--from", a.start.Add(-time.Minute).Format(time.RFC3339), "--to", a.start.Add(time.Duration(a.minutes+1)*time.Minute).Format(time.RFC3339)); !strings.Contains(text, "✓ the counts of every minute") {
+		t.Error(text)
+	}
 
 	// Case: a filter that never was is none.
 	if body, status := s.get(ctx, "/v1/ads/ad1/aggregated_count?filter_identifier=phone"); status != http.StatusBadRequest {
