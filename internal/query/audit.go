@@ -49,6 +49,9 @@ func Audit(ctx context.Context, c *client.Client, o AuditOptions, w io.Writer) e
 	if err != nil {
 		return blame(err)
 	}
+	if a.CompleteUntil != nil {
+		a.CompleteUntil = &a.ToTime // it moves on by the second, and what is said of the range does not
+	}
 	var whole bytes.Buffer
 	if err := printJSON(&whole, a); err != nil {
 		return err

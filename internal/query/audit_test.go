@@ -83,6 +83,24 @@ SHA-256 of the same as JSON: `+fmt.Sprintf("%x", sha256.Sum256(evidence.Bytes())
 	}
 }
 
+// How far more than the range is complete changes by the second, and evidence does not.
+func TestEvidenceStaysTheSame(t *testing.T) {
+	t.Parallel()
+	var printed [2]string
+	for i := range printed {
+		a := anAudit()
+		a.CompleteUntil = new(noon.Add(time.Duration(i) * time.Second))
+		var b bytes.Buffer
+		if err := Audit(t.Context(), audits(t, api.AuditLine{Audit: &a}), AuditOptions{Range: client.Range{Last: "1h"}, Output: JSON}, &b); err != nil {
+			t.Fatal(err)
+		}
+		printed[i] = b.String()
+	}
+	if printed[0] != printed[1] {
+		t.Errorf("first\n%s\nand then\n%s", printed[0], printed[1])
+	}
+}
+
 func TestAuditThatFindsSomething(t *testing.T) {
 	t.Parallel()
 	a := anAudit()
