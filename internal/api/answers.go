@@ -23,6 +23,15 @@ type Frame struct {
 	Status        string     `json:"status"`         // Final or Provisional
 	CompleteUntil *time.Time `json:"complete_until"` // nil when not known
 	Revision      int64      `json:"revision"`       // rises when something final was corrected; 0 without a click
+	// Held is when the filter held in the range, in the order of time, where it did not hold all the time or changed
+	// its meaning; nil where it did, with one meaning. Outside of it nothing was counted under it.
+	Held *[]Stretch `json:"filter_held,omitempty"`
+}
+
+// Stretch is a part of a range.
+type Stretch struct {
+	StartTime time.Time `json:"start_time"`
+	ToTime    time.Time `json:"to_time"` // exclusive
 }
 
 // Count answers how many clicks an ad got.
@@ -79,10 +88,10 @@ type AdCount struct {
 	Count int64  `json:"count"`
 }
 
-func frameOf(f answer.Frame, filter string, revision int64) Frame {
+func frameOf(f answer.Frame, filter chosen, revision int64) Frame {
 	return Frame{
-		StartTime: *Time(f.From), ToTime: *Time(f.To), Filter: filter,
-		Status: statusOf(f), CompleteUntil: Time(f.CompleteUntil), Revision: revision,
+		StartTime: *Time(f.From), ToTime: *Time(f.To), Filter: filter.id,
+		Status: statusOf(f), CompleteUntil: Time(f.CompleteUntil), Revision: revision, Held: filter.held(f.From, f.To),
 	}
 }
 
@@ -130,7 +139,7 @@ func Time(ms int64) *time.Time {
 // asked is what most questions have in common: a range, Unix ms, and a filter.
 type asked struct {
 	from, to int64
-	filter   string
+	filter   chosen
 	fixed    bool // whether the range stays the same as time goes on
 }
 
@@ -157,13 +166,13 @@ func (s *Server) count(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	if step == 0 {
-		a, err := s.answers.Count(c.Context(), q.filter, []byte(ad), q.from, q.to)
+		a, err := s.answers.Count(c.Context(), q.filter.id, []byte(ad), q.from, q.to)
 		if err != nil {
 			return err
 		}
 		return s.tell(w, c, q, Count{AdID: ad, Count: a.Clicks, Frame: frameOf(a.Frame, q.filter, a.Revision)})
 	}
-	a, parts, err := s.answers.Series(c.Context(), q.filter, []byte(ad), q.from, q.to, step)
+	a, parts, err := s.answers.Series(c.Context(), q.filter.id, []byte(ad), q.from, q.to, step)
 	if err != nil {
 		return err
 	}
@@ -185,7 +194,7 @@ func (s *Server) counts(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	frame, counts, err := s.answers.Counts(c.Context(), q.filter, ads, q.from, q.to)
+	frame, counts, err := s.answers.Counts(c.Context(), q.filter.id, ads, q.from, q.to)
 	if err != nil {
 		return err
 	}
@@ -225,14 +234,14 @@ func (s *Server) top(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	a, err := s.answers.Top(c.Context(), q.filter, n, q.from, q.to)
+	a, err := s.answers.Top(c.Context(), q.filter.id, n, q.from, q.to)
 	if err != nil {
 		return err
 	}
 	return s.tell(w, c, q, topOf(&a, q.filter))
 }
 
-func topOf(a *answer.Top, filter string) Top {
+func topOf(a *answer.Top, filter chosen) Top {
 	t := Top{
 		AdIDs: make([]string, len(a.Rows)), Ads: make([]AdCount, len(a.Rows)),
 		Exact: a.Exact, MaxError: a.MaxError, Frame: frameOf(a.Frame, filter, a.Revision),

@@ -34,7 +34,7 @@ func (s *Server) export(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	from, to, err := s.exportSpan(c, filter)
+	from, to, err := s.exportSpan(c, filter.id)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Server) export(w http.ResponseWriter, c *call) error {
 	if c.Method == http.MethodHead {
 		return nil
 	}
-	err = s.writeRows(w, c, format, filter, frame)
+	err = s.writeRows(w, c, format, filter.id, frame)
 	if err != nil {
 		for _, name := range []string{HeaderStatus, HeaderCompleteUntil} {
 			h.Del(name)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -42,29 +43,77 @@ func (s *Server) serveFilters(w http.ResponseWriter, c *call) error {
 	return offer(w, c, a, a, askAgain)
 }
 
+// chosen is a filter that was asked for, and what the filter table says of it.
+type chosen struct {
+	id   string
+	rows []storage.Filter // in the order of time; none of [click.FilterAll]
+}
+
 // filter reads which clicks are asked for. One that never held is refused: it could
 // only be answered with a zero that hides a mistake. One that holds no more still has
 // counts.
-func (s *Server) filter(c *call) (string, error) {
-	asked, given := c.params.one("filter_identifier")
-	if !given || asked == click.FilterAll {
-		return click.FilterAll, nil
+func (s *Server) filter(c *call) (chosen, error) {
+	id, given := c.params.one("filter_identifier")
+	if !given {
+		id = click.FilterAll
 	}
-	rows, err := s.answers.Filters(c.Context(), s.now())
+	f, known, err := s.known(c.Context(), id)
+	switch {
+	case err != nil:
+		return chosen{}, err
+	case known == nil:
+		return f, nil
+	case c.who.Bound(): // to whom /v1/filters is refused as well
+		return chosen{}, badFilter.about("filter_identifier", "there is no filter %s; the operator knows which there are", quote(id))
+	}
+	return chosen{}, badFilter.about("filter_identifier", "there is no filter %s; %s", quote(id), meantFilter(id, known))
+}
+
+// known looks a filter up, and when there is none of this name lists those there are.
+func (s *Server) known(ctx context.Context, id string) (f chosen, others []string, err error) {
+	f.id = id
+	if id == click.FilterAll {
+		return f, nil, nil
+	}
+	rows, err := s.answers.Filters(ctx, s.now())
 	if err != nil {
-		return "", err
+		return chosen{}, nil, err
 	}
-	known := []string{click.FilterAll}
-	for _, f := range Filters(rows) {
-		if f.ID == asked {
-			return asked, nil
+	others = []string{click.FilterAll}
+	for _, r := range rows {
+		switch {
+		case r.Until == r.From: // it never held
+		case r.ID == id:
+			f.rows = append(f.rows, r)
+		default:
+			others = append(others, r.ID)
 		}
-		known = append(known, f.ID)
 	}
-	if c.who.Bound() { // to whom /v1/filters is refused as well
-		return "", badFilter.about("filter_identifier", "there is no filter %s; the operator knows which there are", quote(asked))
+	if len(f.rows) > 0 {
+		others = nil
 	}
-	return "", badFilter.about("filter_identifier", "there is no filter %s; %s", quote(asked), meantFilter(asked, slices.Compact(known)))
+	return f, slices.Compact(others), nil
+}
+
+// held is [Frame.Held] of the range [from, to), Unix ms.
+func (f *chosen) held(from, to int64) *[]Stretch {
+	if f.id == click.FilterAll {
+		return nil
+	}
+	held := []Stretch{}
+	for _, r := range f.rows {
+		until := to
+		if r.Until != click.None {
+			until = min(to, r.Until)
+		}
+		switch start := max(from, r.From); {
+		case start == from && until == to:
+			return nil
+		case start < until:
+			held = append(held, Stretch{StartTime: *Time(start), ToTime: *Time(until)})
+		}
+	}
+	return &held
 }
 
 // filtersNamed is how many filters a refusal names.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -34,6 +35,32 @@ func TestFilters(t *testing.T) {
 	}
 	if r := get(t, start(t, someClicks())+"/v1/filters"); strings.TrimSpace(r.body) != `{"filters":[]}` {
 		t.Errorf("without filters: %s", r.body)
+	}
+}
+
+// An answer over time in which its filter did not hold, or meant something else, says so.
+func TestAnswerSaysWhenItsFilterHeld(t *testing.T) {
+	t.Parallel()
+	base := start(t, filtered())
+	for ask, want := range map[string]string{
+		"000 11:00 12:00":    "",
+		"kr 11:00 11:30":     "",
+		"kr 11:30 12:00":     "",
+		"kr 11:10 11:50":     `[{"start_time":"2019-11-24T11:10:00Z","to_time":"2019-11-24T11:30:00Z"},{"start_time":"2019-11-24T11:30:00Z","to_time":"2019-11-24T11:50:00Z"}]`,
+		"kr 10:50 11:20":     `[{"start_time":"2019-11-24T11:00:00Z","to_time":"2019-11-24T11:20:00Z"}]`,
+		"kr 10:00 11:00":     `[]`,
+		"phones 11:50 11:58": `[{"start_time":"2019-11-24T11:50:00Z","to_time":"2019-11-24T11:55:00Z"}]`,
+	} {
+		w := strings.Fields(ask)
+		for _, path := range []string{"/v1/ads/a/aggregated_count?", "/v1/ads/a/aggregated_count?granularity=1m&", "/v1/ads/counts?ad_id=a&", "/v1/ads/top_clicked_ads?"} {
+			r := get(t, fmt.Sprintf("%s%sfilter_identifier=%s&start_time=2019-11-24T%s:00Z&to_time=2019-11-24T%s:00Z", base, path, w[0], w[1], w[2]))
+			var a struct {
+				Held json.RawMessage `json:"filter_held"`
+			}
+			if err := json.Unmarshal([]byte(r.body), &a); err != nil || string(a.Held) != want {
+				t.Errorf("%s %s: %s", path, ask, r.body)
+			}
+		}
 	}
 }
 

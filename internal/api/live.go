@@ -117,7 +117,7 @@ func (s *Server) wants(c *call) ([]wanted, error) {
 			return nil, err
 		}
 	}
-	wants := []wanted{{"state", s.askState()}, {fmt.Sprintf("top %d %d %s", n, length, filter), s.askTop(filter, n, length)}}
+	wants := []wanted{{"state", s.askState()}, {fmt.Sprintf("top %d %d %s", n, length, filter.id), s.askTop(filter.id, n, length)}}
 	if len(p["ad_id"]) == 0 {
 		return wants, nil
 	}
@@ -126,7 +126,7 @@ func (s *Server) wants(c *call) ([]wanted, error) {
 		return nil, err
 	}
 	for _, ad := range ads {
-		wants = append(wants, wanted{fmt.Sprintf("count %d %s %s", length, filter, ad), s.askCount(filter, ad, length)})
+		wants = append(wants, wanted{fmt.Sprintf("count %d %s %s", length, filter.id, ad), s.askCount(filter.id, ad, length)})
 	}
 	return wants, nil
 }
@@ -134,16 +134,24 @@ func (s *Server) wants(c *call) ([]wanted, error) {
 func (s *Server) askTop(filter string, n int, length time.Duration) func(context.Context) []byte {
 	return func(ctx context.Context) []byte {
 		now := s.now()
+		f, _, err := s.known(ctx, filter)
+		if err != nil {
+			return eventOr("top", nil, err)
+		}
 		a, err := s.answers.Top(ctx, filter, n, now.Add(-length).UnixMilli(), now.UnixMilli())
-		return eventOr("top", topOf(&a, filter), err)
+		return eventOr("top", topOf(&a, f), err)
 	}
 }
 
 func (s *Server) askCount(filter, ad string, length time.Duration) func(context.Context) []byte {
 	return func(ctx context.Context) []byte {
 		now := s.now()
+		f, _, err := s.known(ctx, filter)
+		if err != nil {
+			return eventOr("count", nil, err)
+		}
 		a, err := s.answers.Count(ctx, filter, []byte(ad), now.Add(-length).UnixMilli(), now.UnixMilli())
-		return eventOr("count", Count{AdID: ad, Count: a.Clicks, Frame: frameOf(a.Frame, filter, a.Revision)}, err)
+		return eventOr("count", Count{AdID: ad, Count: a.Clicks, Frame: frameOf(a.Frame, f, a.Revision)}, err)
 	}
 }
 

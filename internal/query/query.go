@@ -108,7 +108,25 @@ func describe(f *api.Frame) string {
 	if f.Revision > 1 {
 		s += fmt.Sprintf(", corrected (revision %d)", f.Revision)
 	}
+	if f.Held != nil {
+		s += "\n" + held(f.Filter, *f.Held)
+	}
 	return s
+}
+
+// held says when a filter held that did not hold all the time with one meaning.
+func held(filter string, stretches []api.Stretch) string {
+	s := "the filter " + progress.Clean(filter) + " held"
+	if len(stretches) == 0 {
+		return s + " at no time of it"
+	}
+	for i, h := range stretches {
+		if i > 0 {
+			s += ", and with another meaning"
+		}
+		s += " from " + instant(&h.StartTime) + " to " + instant(&h.ToTime)
+	}
+	return s + " only"
 }
 
 func completeness(t *time.Time) string {

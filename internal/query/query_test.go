@@ -261,6 +261,24 @@ clicks/4       0        0  00ff
 	}
 }
 
+func TestFilterThatDidNotHold(t *testing.T) {
+	t.Parallel()
+	f := frame(api.Final, &noon, 1)
+	f.Filter = "de"
+	early := api.Stretch{StartTime: noon.Add(-5 * time.Minute), ToTime: noon.Add(-3 * time.Minute)}
+	late := api.Stretch{StartTime: early.ToTime, ToTime: noon}
+	for want, held := range map[string][]api.Stretch{
+		"held at no time of it": {},
+		"held from 2019-11-24T11:55:00Z to 2019-11-24T11:57:00Z only":                                                                             {early},
+		"held from 2019-11-24T11:55:00Z to 2019-11-24T11:57:00Z, and with another meaning from 2019-11-24T11:57:00Z to 2019-11-24T12:00:00Z only": {early, late},
+	} {
+		f.Held = &held
+		if got := describe(&f); !strings.HasSuffix(got, "final\nthe filter de "+want) {
+			t.Errorf("got %s", got)
+		}
+	}
+}
+
 func TestErrorsNameTheFlag(t *testing.T) {
 	t.Parallel()
 	c, _ := say(t, 400, api.Problem{Status: 400, Detail: `start_time is "x", which is not a time`, Parameter: "start_time"})
