@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/clickagg/clickagg/internal/api/client"
+	"github.com/clickagg/clickagg/internal/servers"
 	"github.com/clickagg/clickagg/internal/stream/kafka"
 )
 
@@ -93,12 +95,11 @@ func newServer(t *testing.T, args ...string) *server {
 
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := servers.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
 // data is the installation's data directory.

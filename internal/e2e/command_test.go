@@ -91,7 +91,7 @@ func TestExamples(t *testing.T) {
 	dir := t.TempDir()
 	files := map[string]string{
 		"clicks.csv":    "event_id,item_id,timestamp\n1,a,2019-11-24T00:00:00Z\n",
-		"clickagg.yaml": "window: {size: 1m}\n",
+		"clickagg.yaml": "window: {size: 1m}\nfilters: [{id: de, name: Germany, where: country == \"DE\"}]\n",
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -112,7 +112,7 @@ func TestExamples(t *testing.T) {
 	}
 	ran := 0
 	for _, line := range examples(t) {
-		if regexp.MustCompile(`clickagg (run|demo|map|aggregate|reduce)\b|--live`).MatchString(line) {
+		if regexp.MustCompile(`clickagg (run|demo|map|aggregate|reduce)\b|--live|--watch`).MatchString(line) {
 			continue // they do not end, or TestDemo runs them
 		}
 		if regexp.MustCompile(`clickagg (topics|sources|schema (check|apply)|query lineage|deadletters show)\b`).MatchString(line) {

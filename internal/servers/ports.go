@@ -20,9 +20,9 @@ var given struct {
 	ports map[int]bool
 }
 
-// freePort finds a port on loopback that no one listens on and that was not given
-// before.
-func freePort() (int, error) {
+// FreePort finds a port on loopback that no one listens on and that was not given
+// before in this process.
+func FreePort() (int, error) {
 	given.Lock()
 	defer given.Unlock()
 	if given.ports == nil {
@@ -48,7 +48,7 @@ func freePorts(n int) ([]int, error) {
 	ports := make([]int, n)
 	for i := range ports {
 		var err error
-		if ports[i], err = freePort(); err != nil {
+		if ports[i], err = FreePort(); err != nil {
 			return nil, err
 		}
 	}
