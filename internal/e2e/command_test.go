@@ -29,7 +29,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"config", "check", "--config", "/no/such.yaml"}, []string{"/no/such.yaml"}},
 		{[]string{"config", "check", "--dedupe.horizon", "1m"}, []string{"dedupe.horizon", "window.allowed_lateness", "6m15s"}},
 		{[]string{"config", "check", "--api.listen", "0.0.0.0:8080", "--window.size", "1"}, []string{"api.listen", "window.size"}},
-		{[]string{"query", "count"}, []string{"name one ad"}},
+		{[]string{"query", "count"}, []string{"name an ad"}},
 		{[]string{"query", "top", "-n", "many"}, []string{"-n"}},
 		{[]string{"query", "top", "-o", "xml"}, []string{"xml", "table", "json", "csv"}},
 		{[]string{"demo", "--exit"}, []string{"--events"}},

@@ -159,7 +159,7 @@ func TestPoisonStallsNothing(t *testing.T) {
 	if err := json.Unmarshal([]byte(c.must("deadletters", "list", "--reason", "refused", "-o", "json")), &l); err != nil || l.Records != 12 || len(l.Groups) != 4 {
 		t.Errorf("%+v, %v", l, err)
 	}
-	contains(t, c.must("deadletters", "show", c.name+".results/2/1"), "no window of 60000 ms starts at 1764000000001", `"ad_id":"crooked"`, "Not a click")
+	contains(t, c.must("deadletters", "show", c.name+".results/2/1"), "of 60000 ms starts at 1764000000001", `"ad_id":"crooked"`, "Not a click")
 }
 
 // TestManualDeadLetters: the commands of the manual work as they are printed.

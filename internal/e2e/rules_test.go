@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"testing"
 )
@@ -30,6 +32,7 @@ func TestRulesChanged(t *testing.T) {
 	s.args = nil
 	s.start()
 	s.ready(ctx)
+	s.caughtUp(ctx)
 	if status := s.stop(); status != 0 {
 		t.Fatalf("stop: status %d", status)
 	}
@@ -37,4 +40,27 @@ func TestRulesChanged(t *testing.T) {
 	s.start()
 	s.ready(ctx)
 	same(t, "export", s.export(), exportHeader+counts)
+}
+
+// caughtUp waits until all sources have been read to their ends, and what was read was judged.
+func (s *server) caughtUp(ctx context.Context) {
+	s.t.Helper()
+	s.eventually(ctx, "mappers that have caught up", func() error {
+		st, err := s.client.Status(ctx)
+		if err != nil {
+			return err
+		}
+		sources := 0
+		for _, r := range st.Roles {
+			for _, p := range r.Partitions {
+				if r.Name == "mapper" && p.Lag == 0 && p.End > 0 && p.Watermark != nil {
+					sources++
+				}
+			}
+		}
+		if sum := total(st.Accounting); sources < 4 || sum.Received == 0 || sum.Pending != 0 {
+			return fmt.Errorf("%d of 4 sources are at their ends: %+v", sources, sum)
+		}
+		return nil
+	})
 }
