@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/rank"
 )
 
 const (
@@ -95,7 +96,7 @@ func (s *speaker) say(from int64) {
 			}
 		}
 		slices.SortFunc(w.Shares, func(a, b click.Row) int { return bytes.Compare(a.Ad, b.Ad) })
-		slices.SortFunc(all, compareRows)
+		slices.SortFunc(all, rank.Order)
 		w.Ads, w.Top = int64(len(all)), all[:min(s.top, len(all))]
 		for _, ad := range slices.DeleteFunc(ads, spread) {
 			w.Rows = append(w.Rows, click.Row{Ad: []byte(ad), Count: s.counts[k][ad]})
@@ -303,7 +304,7 @@ func slowRanking(speakers []*speaker, heard []int, w key, top int) (rows []click
 	for ad, n := range sums {
 		rows = append(rows, click.Row{Ad: []byte(ad), Count: n})
 	}
-	slices.SortFunc(rows, compareRows)
+	slices.SortFunc(rows, rank.Order)
 	return rows[:min(top, len(rows))]
 }
 
@@ -368,7 +369,7 @@ func compareWithTruth(t *testing.T, seed uint64, speakers []*speaker, results ma
 		t.Fatalf("seed %d: %d results of %d, %d rankings of %d", seed, len(results), cells, len(rankings), len(truth))
 	}
 	for w, want := range truth {
-		slices.SortFunc(want.Top, compareRows)
+		slices.SortFunc(want.Top, rank.Order)
 		got := rankings[w]
 		if got.Clicks != want.Clicks || got.Ads != want.Ads || !slices.EqualFunc(got.Top, want.Top[:min(5, len(want.Top))], equalRows) {
 			t.Fatalf("seed %d: window %v: ranking %+v, recounted %+v", seed, w, got, want)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/rank"
 )
 
 // key names a window under a filter. Times are in Unix milliseconds.
@@ -186,7 +187,7 @@ func sink(heads []head, i int) {
 	for {
 		best := i
 		for c := 2*i + 1; c <= 2*i+2 && c < len(heads); c++ {
-			if compareRows(heads[c].list[0], heads[best].list[0]) < 0 {
+			if rank.Order(heads[c].list[0], heads[best].list[0]) < 0 {
 				best = c
 			}
 		}
@@ -198,18 +199,10 @@ func sink(heads []head, i int) {
 	}
 }
 
-// compareRows orders a ranked list: greater count first, then ad by bytes.
-func compareRows(a, b click.Row) int {
-	if a.Count != b.Count {
-		return cmp.Compare(b.Count, a.Count)
-	}
-	return bytes.Compare(a.Ad, b.Ad)
-}
-
 // ordered tells whether rows are a ranked list.
 func ordered(rows []click.Row) bool {
 	for i := 1; i < len(rows); i++ {
-		if compareRows(rows[i-1], rows[i]) >= 0 {
+		if rank.Order(rows[i-1], rows[i]) >= 0 {
 			return false
 		}
 	}

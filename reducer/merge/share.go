@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/rank"
 )
 
 // shared is an ad whose clicks in a window go to several shards. Its count is the sum
@@ -70,7 +71,7 @@ func (r *Reducer) rankShared(w *window) []click.Row {
 	for _, s := range w.spread {
 		r.sums = append(r.sums, click.Row{Ad: s.ad, Count: s.count})
 	}
-	slices.SortFunc(r.sums, compareRows)
+	slices.SortFunc(r.sums, rank.Order)
 	return r.sums
 }
 
