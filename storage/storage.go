@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -52,6 +53,9 @@ type Cell struct {
 	Version  int64
 }
 
+// WholeList asks for all ads of ranked lists.
+const WholeList = math.MaxInt
+
 // Store keeps results and answers from them. It is safe for concurrent use.
 // Only windows of one size are kept in one Store, and roll-ups of them: whoever asks for a
 // filter asks for windows, and with the name of a series ([Unit.Series]) in its place for
@@ -88,8 +92,9 @@ type Store interface {
 	// stored of it has ended.
 	Lineage(ctx context.Context, start int64) (l click.Lineage, ok bool, err error)
 	// Rankings returns the ranked lists of the windows that start in [from, to), in
-	// ascending order of time.
-	Rankings(ctx context.Context, filter string, from, to int64) ([]click.Ranking, error)
+	// ascending order of time: of each the first most ads, at least 0, and [WholeList] for all.
+	// The fewer, the less it costs.
+	Rankings(ctx context.Context, filter string, from, to int64, most int) ([]click.Ranking, error)
 	// Rollups returns what is rolled up of a series within [from, to), in ascending order
 	// of time. What it is worth says [Rollup].
 	Rollups(ctx context.Context, series string, from, to int64) ([]Rollup, error)

@@ -110,7 +110,7 @@ func (r *Reader) under(ctx context.Context, filter string, from, to int64) ([]*a
 		}
 		return w
 	}
-	lists, err := r.store.Rankings(ctx, filter, from, to)
+	lists, err := r.store.Rankings(ctx, filter, from, to, storage.WholeList)
 	if err != nil {
 		return nil, fmt.Errorf("read ranked lists: %w", err)
 	}

@@ -114,11 +114,11 @@ type healing struct {
 	at time.Time
 }
 
-func (h *healing) Rankings(ctx context.Context, filter string, from, to int64) ([]click.Ranking, error) {
+func (h *healing) Rankings(ctx context.Context, filter string, from, to int64, most int) ([]click.Ranking, error) {
 	if !time.Now().Before(h.at) {
 		h.rank(minute, 10, click.Final)
 	}
-	return h.fake.Rankings(ctx, filter, from, to)
+	return h.fake.Rankings(ctx, filter, from, to, most)
 }
 
 func TestAuditEndsWithItsCaller(t *testing.T) {

@@ -107,14 +107,16 @@ func (f *fake) Scan(_ context.Context, filter string, from, to int64, each func(
 	return f.err
 }
 
-func (f *fake) Rankings(_ context.Context, filter string, from, to int64) ([]click.Ranking, error) {
+func (f *fake) Rankings(_ context.Context, filter string, from, to int64, most int) ([]click.Ranking, error) {
 	f.asked = append(f.asked, "rankings")
 	if u := f.under[filter]; u != nil {
 		f = u
 	}
 	var lists []click.Ranking
 	for _, w := range within(f.lists, from, to) {
-		lists = append(lists, f.lists[w])
+		l := f.lists[w]
+		l.Top = l.Top[:min(most, len(l.Top))]
+		lists = append(lists, l)
 	}
 	return lists, f.err
 }

@@ -358,7 +358,7 @@ func (p *pastime) everything() string {
 	for _, u := range []storage.Unit{storage.Hour, storage.Day} {
 		series := u.Series(click.FilterAll)
 		rolled, err := p.store.Rollups(p.t.Context(), series, 0, begin*2)
-		lists, listErr := p.store.Rankings(p.t.Context(), series, 0, begin*2)
+		lists, listErr := p.store.Rankings(p.t.Context(), series, 0, begin*2, storage.WholeList)
 		scanErr := p.store.Scan(p.t.Context(), series, 0, begin*2, func(c *storage.Cell) error {
 			text += fmt.Sprintf("%s %+v\n", c.Ad, *c)
 			return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -59,7 +58,7 @@ func (r *Reader) Top(ctx context.Context, filter string, n int, from, to int64) 
 		return Top{}, err
 	}
 	if !t.Exact {
-		q.depth, q.scanMost = math.MaxInt, r.effort.scanMost
+		q.depth, q.scanMost = storage.WholeList, r.effort.scanMost
 		if t.Rows, t.Exact, err = q.lookUp(ctx); err != nil {
 			return Top{}, err
 		}
@@ -184,7 +183,7 @@ func (q *ranked) addRollups(ctx context.Context, p *storage.Piece) error {
 }
 
 func (q *ranked) lists(ctx context.Context, series string, from, to int64) ([]click.Ranking, error) {
-	lists, err := q.r.store.Rankings(ctx, series, from, to)
+	lists, err := q.r.store.Rankings(ctx, series, from, to, q.depth)
 	if err != nil {
 		return nil, fmt.Errorf("read ranked lists: %w", err)
 	}
@@ -207,17 +206,16 @@ func whole(l *click.Ranking) bool { return len(l.Top) > 0 || l.Ads == 0 }
 
 func (q *ranked) addList(l *click.Ranking) {
 	var least int64
-	top := l.Top[:min(q.depth, len(l.Top))]
-	if l.Ads > int64(len(top)) {
-		end := &top[len(top)-1]
+	if l.Ads > int64(len(l.Top)) {
+		end := &l.Top[len(l.Top)-1]
 		least = end.Count
 		if bytes.Compare(end.Ad, q.last) > 0 {
 			q.last = bytes.Clone(end.Ad)
 		}
 	}
-	for i := range top {
-		b := q.bounds(top[i].Ad)
-		b.sum += top[i].Count
+	for i := range l.Top {
+		b := q.bounds(l.Top[i].Ad)
+		b.sum += l.Top[i].Count
 		b.shown += least
 	}
 	q.outside += least

@@ -41,7 +41,7 @@ func (f *fake) CompleteUntil(context.Context) (int64, error) { return f.complete
 
 func (f *fake) Filters(context.Context) ([]storage.Filter, error) { return f.filters, f.err }
 
-func (f *fake) Rankings(_ context.Context, _ string, from, to int64) ([]click.Ranking, error) {
+func (f *fake) Rankings(_ context.Context, _ string, from, to int64, _ int) ([]click.Ranking, error) {
 	return slices.DeleteFunc(slices.Clone(f.lists), func(l click.Ranking) bool { return l.Start < from || to <= l.Start }), f.err
 }
 

@@ -77,7 +77,7 @@ func (s *Store) countDay(ctx context.Context, filter string, ad []byte, part, fr
 }
 
 // Rankings implements [storage.Store].
-func (s *Store) Rankings(ctx context.Context, filter string, from, to int64) ([]click.Ranking, error) {
+func (s *Store) Rankings(ctx context.Context, filter string, from, to int64, most int) ([]click.Ranking, error) {
 	if err := s.use(ctx); err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (s *Store) Rankings(ctx context.Context, filter string, from, to int64) ([]
 		return nil, fmt.Errorf("rankings: %w", err)
 	}
 	lists, err := each(ctx, hours, func(ctx context.Context, part int64) ([]click.Ranking, error) {
-		return s.rankHour(ctx, filter, part, from, to)
+		return s.rankHour(ctx, filter, part, from, to, most)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("rankings: %w", err)
@@ -95,7 +95,7 @@ func (s *Store) Rankings(ctx context.Context, filter string, from, to int64) ([]
 	return lists, nil
 }
 
-func (s *Store) rankHour(ctx context.Context, filter string, part, from, to int64) ([]click.Ranking, error) {
+func (s *Store) rankHour(ctx context.Context, filter string, part, from, to int64, most int) ([]click.Ranking, error) {
 	it := s.read(ctx, getRankings, filter, part, from, to).PageSize(pageOfLists).Iter()
 	var lists []click.Ranking
 	for {
@@ -107,6 +107,7 @@ func (s *Store) rankHour(ctx context.Context, filter string, part, from, to int6
 		if r.State = click.State(state); r.Size == 0 {
 			r.Size = s.size.Load()
 		}
+		r.Top = r.Top[:min(most, len(r.Top))]
 		lists = append(lists, r)
 	}
 }

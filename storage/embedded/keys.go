@@ -137,27 +137,50 @@ func sized(series string) bool {
 	return u == storage.Day
 }
 
-// ranking reads a list of a series into memory of its own. The size is 0 where it is not stored.
-func ranking(series string, suffix, value []byte) (click.Ranking, error) {
+// ranking reads the first most ads of a series' list into memory of its own. The size is 0
+// where it is not stored.
+func ranking(series string, suffix, value []byte, most int) (click.Ranking, error) {
 	if len(suffix) != 8 || len(value) < 8 {
 		return click.Ranking{}, errRow
 	}
-	d := click.NewDecoder(slices.Clone(value[8:]))
+	d := click.NewDecoder(value[8:])
 	r := click.Ranking{
 		Start: ordered(suffix), Filter: series, Version: ordered(value),
 		Revision: d.Int(), Clicks: d.Int(), Ads: d.Int(), State: d.State(),
 	}
-	r.Top = make([]click.Row, d.Count(2))
+	rows := d.Count(2)
+	r.Top = make([]click.Row, min(rows, most))
 	above := int64(0)
 	for i := range r.Top {
 		r.Top[i].Ad = d.Bytes()
 		above -= d.Int()
 		r.Top[i].Count = above
 	}
+	own(r.Top)
+	if len(r.Top) < rows && !sized(series) {
+		return r, bad(&d)
+	}
+	for range rows - len(r.Top) {
+		d.Bytes()
+		d.Int()
+	}
 	if sized(series) {
 		r.Size = d.Int()
 	}
 	return r, end(&d)
+}
+
+// own copies the ads of rows, which are views, into memory of their own, all at once.
+func own(rows []click.Row) {
+	size := 0
+	for i := range rows {
+		size += len(rows[i].Ad)
+	}
+	ads := make([]byte, 0, size)
+	for i := range rows {
+		ads = append(ads, rows[i].Ad...)
+		rows[i].Ad = ads[len(ads)-len(rows[i].Ad):]
+	}
 }
 
 func appendRollupKey(b []byte, r *click.Ranking) []byte {
@@ -206,6 +229,14 @@ func lineage(value []byte) (click.Lineage, error) {
 		return click.Lineage{}, errRow
 	}
 	return l, nil
+}
+
+// bad tells of a fault in what was read of a row, of which the rest is not needed.
+func bad(d *click.Decoder) error {
+	if d.Bad() {
+		return errRow
+	}
+	return nil
 }
 
 func end(d *click.Decoder) error {

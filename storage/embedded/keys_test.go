@@ -112,7 +112,11 @@ func FuzzRows(f *testing.F) {
 			}
 		}
 		for _, series := range []string{"000", "000/24h"} {
-			if l, err := ranking(series, suffix, value); err == nil {
+			if l, err := ranking(series, suffix, value, storage.WholeList); err == nil {
+				head, err := ranking(series, suffix, value, 2)
+				if !slices.EqualFunc(head.Top, l.Top[:min(2, len(l.Top))], func(a, b click.Row) bool { return bytes.Equal(a.Ad, b.Ad) && a.Count == b.Count }) || head.Size != l.Size || err != nil {
+					t.Errorf("the head of ranking %x is %+v, %v", value, head, err)
+				}
 				if again := appendRanking(nil, &l); !bytes.Equal(again, value) {
 					t.Errorf("ranking %x became %x", value, again)
 				}

@@ -207,7 +207,7 @@ func edge(it *pebble.Iterator, prefix int, begin, next func() bool) (start int64
 }
 
 // Rankings implements storage.Store.
-func (s *Store) Rankings(ctx context.Context, filter string, from, to int64) ([]click.Ranking, error) {
+func (s *Store) Rankings(ctx context.Context, filter string, from, to int64, most int) ([]click.Ranking, error) {
 	db, done, err := s.use()
 	if err != nil {
 		return nil, err
@@ -224,7 +224,7 @@ func (s *Store) Rankings(ctx context.Context, filter string, from, to int64) ([]
 	var out []click.Ranking
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
 		var r click.Ranking
-		if r, err = ranking(filter, it.Key()[len(prefix):], it.Value()); err == nil {
+		if r, err = ranking(filter, it.Key()[len(prefix):], it.Value(), most); err == nil {
 			if r.Size == 0 {
 				r.Size = s.stepOf(filter).size
 			}

@@ -169,7 +169,7 @@ func (s *sum) addLists(ctx context.Context) error {
 			step = hourLists
 		}
 		for from := p.From; from < p.To; from += step {
-			lists, err := s.store.Rankings(ctx, p.Unit.Series(s.filter), from, min(p.To, from+step))
+			lists, err := s.store.Rankings(ctx, p.Unit.Series(s.filter), from, min(p.To, from+step), 0)
 			if err != nil {
 				return fmt.Errorf("read ranked lists: %w", err)
 			}

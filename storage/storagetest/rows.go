@@ -39,9 +39,7 @@ func list(start, version int64, rows ...click.Row) click.Ranking {
 func (f *fixture) wantNewest(newer *click.Result, lists ...click.Ranking) {
 	f.t.Helper()
 	f.wantCells(click.FilterAll, []storage.Cell{cellOf(newer)})
-	if diff := differ(f.rankings(click.FilterAll, math.MinInt64, math.MaxInt64), lists, sameRanking); diff != "" {
-		f.t.Fatalf("rankings: %s", diff)
-	}
+	f.wantLists(click.FilterAll, math.MinInt64, math.MaxInt64, lists)
 }
 
 func testOlderInBatch(_ *testing.T, f *fixture) {
@@ -343,9 +341,7 @@ func testRankings(t *testing.T, f *fixture) {
 	lists[0].Clicks, lists[0].Ads, lists[0].Revision, lists[0].State = math.MaxInt64, 2_000_000, 7, click.Corrected
 	f.apply(storage.Batch{Rankings: []click.Ranking{lists[2], lists[0], lists[1]}})
 	for range 2 {
-		if diff := differ(f.rankings(click.FilterAll, math.MinInt64, math.MaxInt64), lists, sameRanking); diff != "" {
-			t.Fatal(diff)
-		}
+		f.wantLists(click.FilterAll, math.MinInt64, math.MaxInt64, lists)
 		f.store = f.reopen()
 	}
 }

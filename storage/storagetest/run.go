@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -112,15 +113,6 @@ func (f *fixture) scan(filter string, from, to int64) []storage.Cell {
 	return cells
 }
 
-func (f *fixture) rankings(filter string, from, to int64) []click.Ranking {
-	f.t.Helper()
-	lists, err := f.store.Rankings(f.t.Context(), filter, from, to)
-	if err != nil {
-		f.t.Fatalf("rankings: %v", err)
-	}
-	return lists
-}
-
 // wantLineage compares what is said of a window, nil for nothing.
 func (f *fixture) wantLineage(start int64, want *click.Lineage) {
 	f.t.Helper()
@@ -162,8 +154,24 @@ func (f *fixture) wantCount(filter, ad string, from, to int64, m *model) {
 
 func (f *fixture) wantRankings(filter string, from, to int64, m *model) {
 	f.t.Helper()
-	if diff := differ(f.rankings(filter, from, to), m.rankings(filter, from, to), sameRanking); diff != "" {
-		f.t.Fatalf("rankings of %q from %d to %d: %s", filter, from, to, diff)
+	f.wantLists(filter, from, to, m.rankings(filter, from, to))
+}
+
+// wantLists compares lists, whole and their heads.
+func (f *fixture) wantLists(filter string, from, to int64, want []click.Ranking) {
+	f.t.Helper()
+	want = slices.Clone(want)
+	for _, most := range []int{storage.WholeList, 1000, 70, 60, 2, 1, 0} {
+		for i := range want {
+			want[i].Top = want[i].Top[:min(most, len(want[i].Top))]
+		}
+		got, err := f.store.Rankings(f.t.Context(), filter, from, to, most)
+		if err != nil {
+			f.t.Fatalf("rankings: %v", err)
+		}
+		if diff := differ(got, want, sameRanking); diff != "" {
+			f.t.Fatalf("rankings of %q from %d to %d, first %d: %s", filter, from, to, most, diff)
+		}
 	}
 }
 
@@ -199,9 +207,7 @@ func testEmpty(t *testing.T, f *fixture) {
 		if got := f.count(click.FilterAll, []byte("a"), math.MinInt64, math.MaxInt64); len(got) != 0 {
 			t.Errorf("%s: cells %+v", when, got)
 		}
-		if got := f.rankings(click.FilterAll, math.MinInt64, math.MaxInt64); len(got) != 0 {
-			t.Errorf("%s: rankings %+v", when, got)
-		}
+		f.wantLists(click.FilterAll, math.MinInt64, math.MaxInt64, nil)
 		f.wantLineage(0, nil)
 		f.wantComplete(click.None, when)
 		f.wantRollups(storage.Hour.Series(click.FilterAll), math.MinInt64, math.MaxInt64)
@@ -252,7 +258,7 @@ func testClosed(t *testing.T, f *fixture) {
 	_, errs["count"] = f.store.Count(ctx, click.FilterAll, []byte("a"), 0, size)
 	errs["scan"] = f.store.Scan(ctx, click.FilterAll, 0, size, func(*storage.Cell) error { return nil })
 	_, errs["ads"] = f.store.Ads(ctx, click.FilterAll, "", 0, size, 1)
-	_, errs["rankings"] = f.store.Rankings(ctx, click.FilterAll, 0, size)
+	_, errs["rankings"] = f.store.Rankings(ctx, click.FilterAll, 0, size, storage.WholeList)
 	_, _, errs["lineage"] = f.store.Lineage(ctx, 0)
 	_, errs["roll-ups"] = f.store.Rollups(ctx, click.FilterAll, 0, size)
 	_, errs["touches"] = f.store.Touches(ctx, 0, size)

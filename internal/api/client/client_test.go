@@ -37,7 +37,7 @@ type fake struct {
 
 func (f *fake) CompleteUntil(context.Context) (int64, error) { return noon.UnixMilli(), nil }
 
-func (f *fake) Rankings(context.Context, string, int64, int64) ([]click.Ranking, error) {
+func (f *fake) Rankings(context.Context, string, int64, int64, int) ([]click.Ranking, error) {
 	return nil, nil
 }
 
