@@ -126,7 +126,7 @@ type Window struct {
 	Size            time.Duration `key:"size" doc:"Length of a window; it must divide an hour. It cannot change in an installation."`
 	AllowedLateness time.Duration `key:"allowed_lateness" doc:"How long after a window became final a late click still corrects it; later ones go to the late topic."`
 	Rollups         []string      `key:"rollups" doc:"Longer times that writers add counts up to, so that questions about days and weeks read little: 1h, 24h or both; empty makes none. What was made stays in use."`
-	TimeZone        string        `key:"time_zone" doc:"Time zone whose days rollups of 24h are, as in the IANA database, such as Europe/Berlin. Answers are the same in any; questions about whole days of this one read least."`
+	TimeZone        string        `key:"time_zone" doc:"Time zone whose days rollups of 24h and steps of granularity 1d are, as in the IANA database, such as Europe/Berlin. Other answers are the same in any; questions about whole days of this one read least. Give processes that answer the same as those that write."`
 }
 
 // Watermark configures the progress of event time.

@@ -27,26 +27,38 @@ func (p *Piece) Has(start int64) bool {
 	return ok
 }
 
-// Pieces cuts [from, to), both the starts of windows, into days, hours and windows,
-// none longer than longest. The pieces follow each other without gaps. The sum over
-// them is what the sum over the windows was, or is better, when Pieces began.
-func Pieces(ctx context.Context, s Store, filter string, from, to int64, longest Unit) ([]Piece, error) {
+// Cut is how finely a range is cut into pieces.
+type Cut struct {
+	Longest Unit // of the pieces' units
+	// Step is the step of time that a moment, Unix ms, lies in, when the parts of the range in
+	// different steps are to be told apart: no roll-up is taken that lies in two. Nil
+	// when the range is one.
+	Step func(at int64) calendar.Span
+}
+
+// holds tells whether a roll-up lies within one step.
+func (c *Cut) holds(r Rollup) bool { return c.Step == nil || r.End <= c.Step(r.Start).To }
+
+// Pieces cuts [from, to), both the starts of windows, into days, hours and windows.
+// The pieces follow each other without gaps. The sum over them is what the sum over the
+// windows was, or is better, when Pieces began.
+func Pieces(ctx context.Context, s Store, filter string, from, to int64, c Cut) ([]Piece, error) {
 	pieces := []Piece{{Unit: Window, From: from, To: to}}
-	if longest < Hour || !wholeHour(from, to) {
+	if c.Longest < Hour || !wholeHour(from, to) {
 		return pieces, nil
 	}
 	touches, err := s.Touches(ctx, from, to)
 	if err != nil {
 		return nil, fmt.Errorf("read what changed: %w", err)
 	}
-	for u := longest; u >= Hour; u-- {
+	for u := c.Longest; u >= Hour; u-- {
 		rolled, err := s.Rollups(ctx, u.Series(filter), from, to)
 		if err != nil {
 			return nil, fmt.Errorf("read what is rolled up: %w", err)
 		}
 		rolled = slices.DeleteFunc(rolled, func(r Rollup) bool {
 			version, settled := VersionOf(touches, r.Start, r.End)
-			return !settled || r.Version != version
+			return !settled || r.Version != version || !c.holds(r)
 		})
 		pieces = refine(pieces, u, rolled)
 	}

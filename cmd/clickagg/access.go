@@ -20,7 +20,8 @@ import (
 
 // apiConfig says where the API listens, and who may ask it.
 func apiConfig(cfg config.Config, logger *zap.Logger) (c api.Config, err error) {
-	c = api.Config{Listen: cfg.API.Listen, Window: cfg.Window.Size, Connections: cfg.API.MaxConnections, Origins: cfg.API.CORS.Origins}
+	zone, _ := time.LoadLocation(cfg.Window.TimeZone) // the config room refuses any other
+	c = api.Config{Listen: cfg.API.Listen, Window: cfg.Window.Size, Zone: zone, Connections: cfg.API.MaxConnections, Origins: cfg.API.CORS.Origins}
 	if f := cfg.API.TLS; f.CertFile != "" {
 		warn := func(text string) { logger.Warn("api.tls: " + text) }
 		c.TLS, err = secure.ServerTLS(secure.ServerFiles{Cert: f.CertFile, Key: f.KeyFile, ClientCA: f.ClientCAFile}, warn)

@@ -87,17 +87,27 @@ func (r *Reader) Count(ctx context.Context, filter string, ad []byte, from, to i
 }
 
 func (r *Reader) count(ctx context.Context, filter string, ad []byte, f Frame) (Count, error) {
-	pieces, err := storage.Pieces(ctx, r.store, filter, f.From, f.To, storage.Day)
+	cells, err := r.cut(ctx, filter, ad, f, storage.Cut{Longest: storage.Day})
 	if err != nil {
 		return Count{}, err
 	}
-	cells, err := r.cells(ctx, filter, ad, pieces)
-	if err != nil {
-		return Count{}, err
-	}
+	return total(f, cells), nil
+}
+
+// total is the count of a frame that some cells are.
+func total(f Frame, cells []storage.Cell) Count {
 	c := Count{Frame: f}
 	c.Clicks, c.Revision = sum(cells)
-	return c, nil
+	return c
+}
+
+// cut reads the counts of one ad in the pieces of a frame, in the order of time.
+func (r *Reader) cut(ctx context.Context, filter string, ad []byte, f Frame, c storage.Cut) ([]storage.Cell, error) {
+	pieces, err := storage.Pieces(ctx, r.store, filter, f.From, f.To, c)
+	if err != nil {
+		return nil, err
+	}
+	return r.cells(ctx, filter, ad, pieces)
 }
 
 // sum is how many clicks are in some cells, and their revision; 0 without any.

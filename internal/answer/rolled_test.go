@@ -238,7 +238,7 @@ func (p *pastime) ask() (rolled int) {
 			p.t.Fatalf("%+v: %q of revision %d became %q of revision %d", q, before.text, before.revision, now.text, now.revision)
 		}
 		p.seen[q] = now
-		pieces, err := storage.Pieces(p.t.Context(), p.store, q.filter, q.from, q.to, storage.Day)
+		pieces, err := storage.Pieces(p.t.Context(), p.store, q.filter, q.from, q.to, storage.Cut{Longest: storage.Day})
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -266,6 +266,7 @@ func (p *pastime) answer(q question) seen {
 		if err != nil || got.Clicks != total[q.ad] {
 			p.t.Fatalf("%+v: %d, %v, want %d", q, got.Clicks, err, total[q.ad])
 		}
+		p.split(q, got)
 		return seen{fmt.Sprint(got.Clicks), got.Revision}
 	}
 	var want []click.Row
@@ -281,6 +282,33 @@ func (p *pastime) answer(q question) seen {
 		p.t.Fatalf("%+v: %s, %v, want %s", q, format(got.Rows), err, format(want))
 	}
 	return seen{"top " + format(got.Rows), got.Revision}
+}
+
+// split asks for a count by hours and by days, those that are rolled up or those of another zone,
+// and compares with the sum over every window of each step.
+func (p *pastime) split(q question, whole Count) {
+	p.t.Helper()
+	days := p.zone
+	if p.rng.IntN(3) == 0 {
+		days = time.FixedZone("", (5*60+45)*60)
+	}
+	for _, by := range []storage.Cut{{Longest: storage.Hour, Step: calendar.Hour}, {Longest: storage.Day, Step: calendar.New(days, time.Minute).Day}} {
+		want := map[int64]int64{}
+		for start, counts := range p.truth[q.filter] {
+			if q.from <= start && start < q.to && counts[q.ad] > 0 {
+				want[max(q.from, by.Step(start).From)] += counts[q.ad]
+			}
+		}
+		got, steps, err := New(p.store, time.Minute).Series(p.t.Context(), q.filter, []byte(q.ad), q.from, q.to, by)
+		if err != nil || got != whole || len(steps) != len(want) {
+			p.t.Fatalf("%+v by %v: %+v in %d steps, %v, want %+v in %d", q, by.Longest, got, len(steps), err, whole, len(want))
+		}
+		for _, s := range steps {
+			if s.Clicks != want[s.From] || s.To != min(q.to, by.Step(s.From).To) {
+				p.t.Fatalf("%+v by %v: %+v, want %d", q, by.Longest, s, want[s.From])
+			}
+		}
+	}
 }
 
 // TestRollupsChangeNoAnswer: whatever is rolled up, in part or twice, and whatever is corrected

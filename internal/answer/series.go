@@ -2,11 +2,10 @@ package answer
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/storage"
 )
 
@@ -35,35 +34,32 @@ func (r *Reader) Counts(ctx context.Context, filter string, ads []string, from, 
 	return f, counts, nil
 }
 
-// Series is [Reader.Count], and the same clicks by steps of time. A step is an hour
-// or a day as UTC has them, or as long as it says; the first and the last are cut
-// to the range. Steps without a click are left out. Each must hold whole windows.
-func (r *Reader) Series(ctx context.Context, filter string, ad []byte, from, to int64, step time.Duration) (Count, []Count, error) {
+// Series is [Reader.Count], and the same clicks by steps of time, which follow each other and
+// hold whole windows. The first and the last are cut to the range; those without a
+// click are left out.
+func (r *Reader) Series(ctx context.Context, filter string, ad []byte, from, to int64, by storage.Cut) (Count, []Count, error) {
 	f, err := r.Frame(ctx, from, to)
 	if err != nil {
 		return Count{}, nil, err
 	}
-	cells, err := r.store.Count(ctx, filter, ad, f.From, f.To)
+	cells, err := r.cut(ctx, filter, ad, f, by)
 	if err != nil {
-		return Count{}, nil, fmt.Errorf("read counts: %w", err)
+		return Count{}, nil, err
 	}
-	total := Count{Frame: f}
-	total.Clicks, total.Revision = sum(cells)
-	return total, split(f, cells, step.Milliseconds()), nil
+	return total(f, cells), split(f, cells, by.Step), nil
 }
 
 // split cuts cells, which are in the order of time, into steps.
-func split(f Frame, cells []storage.Cell, step int64) []Count {
+func split(f Frame, cells []storage.Cell, step func(at int64) calendar.Span) []Count {
 	var steps []Count
 	for len(cells) > 0 {
-		begin := floor(cells[0].Start, step)
+		s := step(cells[0].Start)
 		n := 1
-		for n < len(cells) && cells[n].Start < begin+step {
+		for n < len(cells) && cells[n].Start < s.To {
 			n++
 		}
-		c := Count{Frame: Frame{From: max(begin, f.From), To: min(begin+step, f.To), CompleteUntil: f.CompleteUntil}}
-		c.Clicks, c.Revision = sum(cells[:n])
-		steps = append(steps, c)
+		part := Frame{From: max(s.From, f.From), To: min(s.To, f.To), CompleteUntil: f.CompleteUntil}
+		steps = append(steps, total(part, cells[:n]))
 		cells = cells[n:]
 	}
 	return steps

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -30,7 +31,12 @@ func TestSeriesAddsUp(t *testing.T) {
 		step := []time.Duration{time.Minute, 5 * time.Minute, time.Hour, 24 * time.Hour}[rng.IntN(4)]
 		from := rng.Int64N(300)*minute - 150*minute
 		to := from + (rng.Int64N(300)+1)*minute
-		total, steps, err := New(s, time.Minute).Series(t.Context(), click.FilterAll, []byte("a"), from, to, step)
+		total, steps, err := New(s, time.Minute).Series(t.Context(), click.FilterAll, []byte("a"), from, to, storage.Cut{
+			Longest: storage.Day, Step: func(at int64) calendar.Span {
+				from := floor(at, step.Milliseconds())
+				return calendar.Span{From: from, To: from + step.Milliseconds()}
+			},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,7 +45,7 @@ func (r *Reader) Top(ctx context.Context, filter string, n int, from, to int64) 
 	if err != nil || n <= 0 {
 		return Top{Frame: f, Exact: err == nil}, err
 	}
-	pieces, err := storage.Pieces(ctx, r.store, filter, f.From, f.To, storage.Day)
+	pieces, err := storage.Pieces(ctx, r.store, filter, f.From, f.To, storage.Cut{Longest: storage.Day})
 	if err != nil {
 		return Top{}, err
 	}

@@ -161,18 +161,18 @@ func (s *Server) count(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	granularity, step, err := c.params.granularity(s.answers.Window())
+	granularity, cut, err := c.params.granularity(s.days, s.answers.Window())
 	if err != nil {
 		return err
 	}
-	if step == 0 {
+	if granularity == "" {
 		a, err := s.answers.Count(c.Context(), q.filter.id, []byte(ad), q.from, q.to)
 		if err != nil {
 			return err
 		}
 		return s.tell(w, c, q, Count{AdID: ad, Count: a.Clicks, Frame: frameOf(a.Frame, q.filter, a.Revision)})
 	}
-	a, parts, err := s.answers.Series(c.Context(), q.filter.id, []byte(ad), q.from, q.to, step)
+	a, parts, err := s.answers.Series(c.Context(), q.filter.id, []byte(ad), q.from, q.to, cut)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clickagg/clickagg/internal/click"
 )
@@ -108,6 +109,19 @@ func TestAnswers(t *testing.T) {
 			}
 			checkSafe(t, r)
 		})
+	}
+}
+
+// TestDaysAreOfTheServersZone: where it is midnight at 11:58 UTC, a day ends there.
+func TestDaysAreOfTheServersZone(t *testing.T) {
+	t.Parallel()
+	s := makeServer(t, Config{Zone: time.FixedZone("", -(11*60+58)*60)}, someClicks())
+	run(t, s)
+	r := get(t, s.URL()+"/v1/ads/a/aggregated_count?start_time=2019-11-24T11:50:00Z&to_time=2019-11-24T12:00:00Z&granularity=1d")
+	want := `"series":[{"start_time":"2019-11-24T11:50:00Z","to_time":"2019-11-24T11:58:00Z","count":5,"status":"final","revision":1},` +
+		`{"start_time":"2019-11-24T11:58:00Z","to_time":"2019-11-24T12:00:00Z","count":1,"status":"provisional","revision":2}]}`
+	if !strings.HasSuffix(strings.TrimSpace(r.body), want) {
+		t.Errorf("HTTP %d %s\nwant %s", r.StatusCode, r.body, want)
 	}
 }
 

@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/clickagg/clickagg/internal/calendar"
+	"github.com/clickagg/clickagg/storage"
 )
 
 const (
@@ -158,23 +161,27 @@ func (p params) ads(most int) ([]string, error) {
 	return ads, nil
 }
 
-// granularities are the steps of time that a count can be split into.
-var granularities = map[string]time.Duration{"1m": time.Minute, "1h": time.Hour, "1d": 24 * time.Hour}
-
-// granularity reads into which steps a count is to be split, and 0 when into none.
-func (p params) granularity(window time.Duration) (string, time.Duration, error) {
+// granularity reads into which steps a count is to be split, and an empty name when into none.
+func (p params) granularity(days calendar.Calendar, window time.Duration) (string, storage.Cut, error) {
 	g, ok := p.one("granularity")
 	if !ok {
-		return "", 0, nil
+		return "", storage.Cut{}, nil
 	}
-	step, ok := granularities[g]
-	if !ok {
-		return "", 0, badGranularity.about("granularity", "granularity is %s; there are 1m, 1h and 1d", quote(g))
+	cut, hold := storage.Cut{}, time.Duration(0) // hold is what all steps are whole numbers of
+	switch g {
+	case "1m":
+		cut, hold = storage.Cut{Longest: storage.Window, Step: calendar.Minute}, time.Minute
+	case "1h":
+		cut, hold = storage.Cut{Longest: storage.Hour, Step: calendar.Hour}, time.Hour
+	case "1d":
+		cut, hold = storage.Cut{Longest: storage.Day, Step: days.Day}, time.Hour
+	default:
+		return "", storage.Cut{}, badGranularity.about("granularity", "granularity is %s; there are 1m, 1h and 1d", quote(g))
 	}
-	if step%window != 0 {
-		return "", 0, badGranularity.about("granularity", "clicks are counted by windows of %v, which cannot be put together to %s; ask for more", window, g)
+	if hold%window != 0 {
+		return "", storage.Cut{}, badGranularity.about("granularity", "clicks are counted by windows of %v, which cannot be put together to %s; ask for more", window, g)
 	}
-	return g, step, nil
+	return g, cut, nil
 }
 
 // adsOrTop reads either which ads are meant, or how many of those with the most clicks.

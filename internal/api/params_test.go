@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/clickagg/clickagg/internal/calendar"
 )
 
 func TestParseTime(t *testing.T) {
@@ -43,23 +45,28 @@ func TestParseTime(t *testing.T) {
 // A granularity is of whole windows.
 func TestGranularity(t *testing.T) {
 	t.Parallel()
+	berlin := time.FixedZone("", 3600)
 	for _, test := range []struct {
 		text   string
 		window time.Duration
-		want   time.Duration // 0 when it is refused
+		want   int64 // ms of the first step after 1970, 0 when it is refused
 	}{
-		{"1m", time.Minute, time.Minute},
-		{"1m", 20 * time.Second, time.Minute},
+		{"1m", time.Minute, 60_000},
+		{"1m", 20 * time.Second, 60_000},
 		{"1m", 7200 * time.Millisecond, 0},
 		{"1m", 5 * time.Minute, 0},
-		{"1h", 5 * time.Minute, time.Hour},
-		{"1d", time.Hour, 24 * time.Hour},
+		{"1h", 5 * time.Minute, 3_600_000},
+		{"1d", time.Hour, 82_800_000},
 		{"2h", time.Minute, 0},
 		{"", time.Minute, 0},
 	} {
-		g, step, err := params{"granularity": {test.text}}.granularity(test.window)
-		if step != test.want || (err == nil) != (test.want > 0) || err == nil && g != test.text {
-			t.Errorf("%q of windows of %v: %v, %v, want %v", test.text, test.window, step, err, test.want)
+		g, cut, err := params{"granularity": {test.text}}.granularity(calendar.New(berlin, test.window), test.window)
+		var end int64
+		if err == nil {
+			end = cut.Step(0).To
+		}
+		if end != test.want || (err == nil) != (test.want > 0) || err == nil && g != test.text {
+			t.Errorf("%q of windows of %v: a step ends at %d, %v, want %d", test.text, test.window, end, err, test.want)
 		}
 	}
 }

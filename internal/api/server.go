@@ -19,6 +19,7 @@ import (
 
 	"github.com/clickagg/clickagg/internal/access"
 	"github.com/clickagg/clickagg/internal/answer"
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/storage"
 )
 
@@ -37,10 +38,11 @@ const (
 
 // Config says where to listen and what the store holds.
 type Config struct {
-	Listen string        // host:port
-	Window time.Duration // size of the store's windows
-	Clicks Recounter     // nil answers nothing from the clicks themselves
-	Drain  time.Duration // how long Run waits for running questions in the end; 0 means 10 s
+	Listen string         // host:port
+	Window time.Duration  // size of the store's windows
+	Zone   *time.Location // whose days series have; nil is UTC
+	Clicks Recounter      // nil answers nothing from the clicks themselves
+	Drain  time.Duration  // how long Run waits for running questions in the end; 0 means 10 s
 
 	TLS         *tls.Config   // nil speaks plain HTTP
 	Access      access.Config // who may ask; its zero value lets everybody
@@ -61,6 +63,7 @@ type Server struct {
 	serving  sync.RWMutex       // read-locked by every running request
 
 	answers  *answer.Reader
+	days     calendar.Calendar
 	status   func() Status
 	ready    func() []Unready
 	now      func() time.Time
@@ -93,7 +96,7 @@ func New(c Config, store storage.Store, status func() Status, ready func() []Unr
 	s := &Server{
 		listener: netutil.LimitListener(l, cmp.Or(c.Connections, connectionsMax)), loopback: isLoopback(l.Addr()),
 		secure: c.TLS != nil, door: access.NewDoor(c.Access, now), origins: c.Origins, drain: cmp.Or(c.Drain, 10*time.Second),
-		answers: answer.New(store, c.Window), status: status, ready: ready, now: now,
+		answers: answer.New(store, c.Window), days: calendar.New(cmp.Or(c.Zone, time.UTC), c.Window), status: status, ready: ready, now: now,
 		log: log, metrics: newMetrics(registry), question: make(chan struct{}, questionsMax),
 		streams: make(chan struct{}, streamsMax), hub: newHub(), stopping: make(chan struct{}),
 		recounter: c.Clicks, recounting: make(chan struct{}, recountsMax),

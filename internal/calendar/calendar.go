@@ -14,6 +14,12 @@ const longest = 26 * HourMS
 // Span is a stretch of time, [From, To) in Unix ms.
 type Span struct{ From, To int64 }
 
+// Minute is the minute of UTC that a moment, Unix ms, lies in.
+func Minute(at int64) Span {
+	from := floor(at, HourMS/60)
+	return Span{from, from + HourMS/60}
+}
+
 // Hour is the hour of UTC that a moment, Unix ms, lies in.
 func Hour(at int64) Span {
 	from := floor(at, HourMS)

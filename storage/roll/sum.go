@@ -44,7 +44,7 @@ type total struct{ clicks, corrections int64 }
 // roll adds up the counts of one hour or day. The ranked list goes last and says that all
 // counts are there.
 func (s *series) roll(ctx context.Context, p calendar.Span, version int64) error {
-	pieces, err := storage.Pieces(ctx, s.store, s.filter, p.From, p.To, s.unit-1)
+	pieces, err := storage.Pieces(ctx, s.store, s.filter, p.From, p.To, storage.Cut{Longest: s.unit - 1})
 	if err != nil {
 		return err
 	}

@@ -147,8 +147,7 @@ export class Chart {
   }
 
   #when(b) {
-    const end = b.at + this.#grain.ms;
-    return this.#grain.ms >= 86_400_000 ? day(b.at) : `${minute(b.at)} – ${minute(end)}`;
+    return `${minute(b.at)} – ${minute(b.at + this.#grain.ms)}`;
   }
 
   #point(i) {

@@ -37,8 +37,8 @@ export function span(q, now) {
   return { from: to - ranges[q.range] * minuteMS, to };
 }
 
-/** The steps in which the API splits a count. */
-export const grains = [{ name: "1m", ms: minuteMS }, { name: "1h", ms: 60 * minuteMS }, { name: "1d", ms: 1440 * minuteMS }];
+/** The steps in which the page has the API split a count: not in days, which are of the server's time zone. */
+export const grains = [{ name: "1m", ms: minuteMS }, { name: "1h", ms: 60 * minuteMS }];
 
 /** The finest steps, from least on, that make some hundred bars of a span at most. */
 export const grain = (from, to, least = 0) => grains.slice(least).find((g) => (to - from) / g.ms <= 720) ?? grains.at(-1);
