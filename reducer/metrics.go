@@ -24,6 +24,8 @@ type Metrics struct {
 	mark     *prometheus.Desc
 	windows  *prometheus.Desc
 	identity *prometheus.Desc
+	held     *prometheus.Desc
+	passed   *prometheus.Desc
 }
 
 // NewMetrics makes the figures and registers them, unless reg is nil.
@@ -36,6 +38,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		mark:     desc("watermark_seconds", "Time before which every window is final, Unix time."),
 		windows:  desc("windows", "Windows whose ranked lists are kept."),
 		identity: desc("accounting_broken", "1 once received = counted + duplicate + conflict + late + rejected + marks did not hold."),
+		held:     desc("correction_open", "1 while a correction changes windows, so that answers over its time are provisional."),
+		passed:   desc("passed_corrections_total", "Records of corrections that were passed over: of windows that may still change, or said after the correction ended."),
 	}
 	if reg != nil {
 		reg.MustRegister(m)
@@ -48,7 +52,7 @@ func (m *Metrics) Reducers() []*View { return m.board.Values() }
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.lag, m.mark, m.windows, m.identity} {
+	for _, d := range []*prometheus.Desc{m.lag, m.mark, m.windows, m.identity, m.held, m.passed} {
 		ch <- d
 	}
 }
@@ -61,13 +65,18 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(m.lag, float64(v.End-v.Position))
 		gauge(m.windows, float64(v.Windows))
-		broken := 0.0
-		if v.Broken != nil {
-			broken = 1
-		}
-		gauge(m.identity, broken)
+		gauge(m.identity, truth(v.Broken != nil))
+		gauge(m.held, truth(v.Hold.Number > 0 && !v.Hold.Done))
+		ch <- prometheus.MustNewConstMetric(m.passed, prometheus.CounterValue, float64(v.Passed), strconv.Itoa(int(v.Reducer)))
 		if v.Watermark != click.None {
 			gauge(m.mark, float64(v.Watermark)/1e3)
 		}
 	}
+}
+
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }

@@ -76,6 +76,7 @@ type machine struct {
 	cfg      merge.Config
 	parts    Config // how many partitions its topics have
 	partial  click.Partial
+	correct  click.Correction
 	results  *stage.Outbox
 	rankings *stage.Outbox
 	pending  int
@@ -96,11 +97,8 @@ func (m *machine) Position() int64 { return m.core.Position() }
 
 // Fold implements stage.Machine.
 func (m *machine) Fold(rec *click.Record) error {
-	if err := m.partial.Parse(rec.Value); err != nil {
-		return fmt.Errorf("%w (only clickagg may write to this topic)", err)
-	}
-	if err := m.core.Fold(rec.Offset, &m.partial); err != nil {
-		return fmt.Errorf("fold: %w", err)
+	if err := m.take(rec); err != nil {
+		return err
 	}
 	out := m.core.Out()
 	for i := range out.Results {
@@ -112,8 +110,30 @@ func (m *machine) Fold(rec *click.Record) error {
 	for i := range out.Lineages {
 		m.lineage(&out.Lineages[i])
 	}
+	for i := range out.Holds {
+		m.mark(out.Watermark, out.Closed, click.Header{Key: click.HeaderHold, Value: out.Holds[i].AppendText(nil)})
+	}
 	if out.Advanced {
 		m.mark(out.Watermark, out.Closed)
+	}
+	return nil
+}
+
+// take hands a record to the core.
+func (m *machine) take(rec *click.Record) error {
+	if click.IsCorrection(rec.Value) {
+		if m.correct.Parse(rec.Value) != nil {
+			m.core.Pass(rec.Offset)
+			return nil
+		}
+		m.core.Correct(rec.Offset, &m.correct)
+		return nil
+	}
+	if err := m.partial.Parse(rec.Value); err != nil {
+		return fmt.Errorf("%w (only clickagg may write to this topic)", err)
+	}
+	if err := m.core.Fold(rec.Offset, &m.partial); err != nil {
+		return fmt.Errorf("fold: %w", err)
 	}
 	return nil
 }
@@ -152,12 +172,12 @@ func (m *machine) who() []byte { return fmt.Appendf(nil, "%d/%d", m.cfg.Reducer,
 
 // mark tells every partition of the results topic that what this reducer had to
 // say of the windows before the watermark lies before the mark, and which of them
-// are closed for good.
-func (m *machine) mark(watermark, closed int64) {
-	headers := []click.Header{
+// are closed for good; with more, what else holds from there on.
+func (m *machine) mark(watermark, closed int64, more ...click.Header) {
+	headers := append([]click.Header{
 		{Key: click.HeaderWatermark, Value: strconv.AppendInt(nil, watermark, 10)},
 		{Key: click.HeaderReducer, Value: m.who()},
-	}
+	}, more...)
 	if closed != click.None {
 		headers = append(headers, click.Header{Key: click.HeaderClosed, Value: strconv.AppendInt(nil, closed, 10)})
 	}

@@ -167,3 +167,59 @@ func TestPartitionStops(t *testing.T) {
 		}
 	})
 }
+
+// correct appends a record of a correction of minute 10.
+func (b *bench) correct(c click.Correction) {
+	b.t.Helper()
+	c.Number, c.From, c.To, c.Filter, c.Revision = 1, 600_000, 660_000, click.FilterAll, 2
+	if err := b.log.Append(b.t.Context(), b.topics.Partials, []stream.Message{{Value: c.Append(nil)}}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// TestCorrection: a hold goes to every partition of the results before and after what changes, and
+// what cannot be read stops nobody.
+func TestCorrection(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	synctest.Test(t, func(t *testing.T) {
+		b.t = t
+		b.say(0, 30, "a", 4, click.Final)
+		b.say(1, 30, "b", 5, click.Final)
+		b.correct(click.Correction{Step: click.Begin})
+		b.correct(click.Correction{Step: click.Change, Rows: []click.Row{{Ad: []byte("a")}}, Last: true, Clicks: 5, Ads: 1, Top: []click.Row{{Ad: []byte("b"), Count: 5}}})
+		broken := (&click.Correction{Step: click.End, Number: 1, To: 1}).Append(nil)
+		if err := b.log.Append(t.Context(), b.topics.Partials, []stream.Message{{Value: broken[:len(broken)-1]}}); err != nil {
+			t.Fatal(err)
+		}
+		b.correct(click.Correction{Step: click.End})
+		v, err := b.run()
+		if err != nil || len(v) != 1 || v[0].Passed != 1 || v[0].Hold != (click.Hold{Number: 1, From: 600_000, To: 660_000, Done: true}) {
+			t.Fatalf("%+v, %v", v, err)
+		}
+		zeros := 0
+		for p := range int32(3) {
+			var holds []string
+			for _, r := range b.log.Records(b.topics.Results, p) {
+				hold, held := r.Headers.Get(click.HeaderHold)
+				switch {
+				case held:
+					if at, _ := r.Headers.Get(click.HeaderWatermark); string(at) != "1800000" {
+						t.Errorf("a hold at %q", at)
+					}
+					holds = append(holds, string(hold))
+				case r.Value != nil && strings.Contains(string(r.Value), `"count":0,"revision":2,"state":"corrected"`):
+					if zeros++; len(holds) != 1 {
+						t.Errorf("a count changed after the holds %v", holds)
+					}
+				}
+			}
+			if want := "1/600000/660000/open 1/600000/660000/done"; strings.Join(holds, " ") != want {
+				t.Errorf("partition %d has holds %v", p, holds)
+			}
+		}
+		if lists := b.log.Records(b.topics.Rankings, 0); zeros != 1 || !strings.Contains(string(lists[len(lists)-1].Value), `"correction":1`) {
+			t.Errorf("%d counts became 0; the last of the rankings: %s", zeros, lists[len(lists)-1].Value)
+		}
+	})
+}

@@ -30,6 +30,9 @@ type Mark struct {
 	// Closed is the time before which no window changes any more, as far as this reducer
 	// sends results to this partition; at most Watermark, click.None when it did not say.
 	Closed int64
+	// Hold is the newest hold of a correction that this reducer sent to this partition, done
+	// once all that it says under it is stored: see [HeldBy]. Number 0 says nothing of holds.
+	Hold click.Hold
 }
 
 // Batch is what one Apply stores. Results and rankings have the name of their series as
@@ -104,7 +107,7 @@ type Store interface {
 	// Counted returns the filters that have a count, in the order of their bytes. It may
 	// name one that has a ranked list only.
 	Counted(ctx context.Context) ([]string, error)
-	// Marks returns the newest mark of every partition and reducer, see [Until]. Marks
+	// Marks returns the newest mark of every partition and reducer, see [Until] and [HeldBy]. Marks
 	// with lesser numbers of partitions or reducers may be missing.
 	Marks(ctx context.Context) ([]Mark, error)
 	// CompleteUntil is the first that [Until] says of the marks.

@@ -94,7 +94,7 @@ func (s *Shard) emit(gone int64) {
 		s.begin(0)
 		for _, w := range s.live() {
 			closing := !w.final && int64(w.number) < closed
-			if int32(int64(w.number)%int64(s.cfg.Reducers)) == r && (w.changed || closing) {
+			if click.ReducerOf(int64(w.number), s.cfg.Reducers) == r && (w.changed || closing) {
 				s.say(r, w, closing)
 			}
 		}

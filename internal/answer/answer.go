@@ -21,10 +21,18 @@ var ErrNoWindow = errors.New("no whole window in the range")
 type Frame struct {
 	From, To      int64 // Unix ms, whole windows: [From, To)
 	CompleteUntil int64 // Unix ms; click.None when the store does not know
+	held          storage.Held
 }
 
-// Final tells whether every window of the frame was complete when it was read.
-func (f Frame) Final() bool { return f.CompleteUntil != click.None && f.To <= f.CompleteUntil }
+// Final tells whether every window of the frame was complete when it was read, and nothing of
+// a correction was missing.
+func (f Frame) Final() bool {
+	return f.CompleteUntil != click.None && f.To <= f.CompleteUntil && !f.Held()
+}
+
+// Held tells whether windows of the frame are being corrected, so that counts may be there
+// as they were, and others as they will be.
+func (f Frame) Held() bool { return f.held.Holds(f.From, f.To) }
 
 // Count is how many clicks one ad got.
 type Count struct {
@@ -64,17 +72,35 @@ func (r *Reader) Window() time.Duration { return time.Duration(r.window) * time.
 
 // Frame rounds both ends of [from, to) down to whole windows and reads how far
 // the store is complete. Whoever reads rows for an answer asks for its frame
-// first. It returns ErrNoWindow when nothing is left between the ends.
+// first, and has it confirmed when it has them. It returns ErrNoWindow when nothing is left between the ends.
 func (r *Reader) Frame(ctx context.Context, from, to int64) (Frame, error) {
 	f := Frame{From: floor(from, r.window), To: floor(to, r.window)}
 	if f.From >= f.To {
 		return Frame{}, ErrNoWindow
 	}
-	var err error
-	if f.CompleteUntil, err = r.store.CompleteUntil(ctx); err != nil {
+	marks, err := r.store.Marks(ctx)
+	if err != nil {
 		return Frame{}, fmt.Errorf("read how far the store is complete: %w", err)
 	}
+	f.CompleteUntil, _ = storage.Until(marks)
+	f.held = storage.HeldBy(marks)
 	return f, nil
+}
+
+// Confirm takes back that a frame is final when a correction has begun since it was made: the rows
+// that were read meanwhile may be of before and of after. One that it does not touch is not told apart.
+func (r *Reader) Confirm(ctx context.Context, f *Frame) error {
+	if !f.Final() {
+		return nil
+	}
+	marks, err := r.store.Marks(ctx)
+	if err != nil {
+		return fmt.Errorf("read whether a correction began: %w", err)
+	}
+	if storage.HeldBy(marks).Newest != f.held.Newest {
+		f.held.From, f.held.To = f.From, f.To
+	}
+	return nil
 }
 
 // Count adds up the clicks of one ad in [from, to), Unix ms.
@@ -83,7 +109,11 @@ func (r *Reader) Count(ctx context.Context, filter string, ad []byte, from, to i
 	if err != nil {
 		return Count{}, err
 	}
-	return r.count(ctx, filter, ad, f)
+	c, err := r.count(ctx, filter, ad, f)
+	if err != nil {
+		return Count{}, err
+	}
+	return c, r.Confirm(ctx, &c.Frame)
 }
 
 func (r *Reader) count(ctx context.Context, filter string, ad []byte, f Frame) (Count, error) {

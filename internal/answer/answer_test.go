@@ -20,17 +20,17 @@ func TestCount(t *testing.T) {
 		final    bool
 	}{
 		{"both ends are rounded down", minute + 1, 3*minute + 59_999, click.None,
-			Count{Frame{minute, 3 * minute, click.None}, 5, 1}, false},
+			Count{Frame: Frame{From: minute, To: 3 * minute, CompleteUntil: click.None}, Clicks: 5, Revision: 1}, false},
 		{"whole windows stay as they are", minute, 3 * minute, click.None,
-			Count{Frame{minute, 3 * minute, click.None}, 5, 1}, false},
+			Count{Frame: Frame{From: minute, To: 3 * minute, CompleteUntil: click.None}, Clicks: 5, Revision: 1}, false},
 		{"final when complete to its end", 0, 3 * minute, 3 * minute,
-			Count{Frame{0, 3 * minute, 3 * minute}, 6, 2}, true},
+			Count{Frame: Frame{From: 0, To: 3 * minute, CompleteUntil: 3 * minute}, Clicks: 6, Revision: 2}, true},
 		{"a millisecond short is provisional", 0, 3 * minute, 3*minute - 1,
-			Count{Frame{0, 3 * minute, 3*minute - 1}, 6, 2}, false},
+			Count{Frame: Frame{From: 0, To: 3 * minute, CompleteUntil: 3*minute - 1}, Clicks: 6, Revision: 2}, false},
 		{"the end that counts is the rounded one", 0, 3*minute + 30_000, 3 * minute,
-			Count{Frame{0, 3 * minute, 3 * minute}, 6, 2}, true},
+			Count{Frame: Frame{From: 0, To: 3 * minute, CompleteUntil: 3 * minute}, Clicks: 6, Revision: 2}, true},
 		{"no click", 10 * minute, 11 * minute, 20 * minute,
-			Count{Frame{10 * minute, 11 * minute, 20 * minute}, 0, 0}, true},
+			Count{Frame: Frame{From: 10 * minute, To: 11 * minute, CompleteUntil: 20 * minute}, Clicks: 0, Revision: 0}, true},
 		{"before 1970 down is down", -1, 1, click.None,
 			Count{}, false},
 	} {
@@ -44,7 +44,7 @@ func TestCount(t *testing.T) {
 			s.put(2*minute, "b", 100, 7)
 			s.put(3*minute, "a", 50, 9)
 			if test.want == (Count{}) {
-				test.want = Count{Frame: Frame{-minute, 0, click.None}}
+				test.want = Count{Frame: Frame{From: -minute, To: 0, CompleteUntil: click.None}}
 			}
 			got, err := New(s, time.Minute).Count(t.Context(), click.FilterAll, []byte("a"), test.from, test.to)
 			if err != nil || got != test.want || got.Final() != test.final {
@@ -78,7 +78,7 @@ func TestCompleteUntilComesFirst(t *testing.T) {
 	if err := errors.Join(countErr, topErr); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"complete", "count", "complete", "rankings", "scan"}; !slices.Equal(s.asked, want) {
+	if want := []string{"marks", "count", "marks", "rankings", "scan"}; !slices.Equal(s.asked, want) {
 		t.Errorf("asked %v, want %v", s.asked, want)
 	}
 }
@@ -91,7 +91,7 @@ func TestErrorsKeepTheirCause(t *testing.T) {
 	_, countErr := r.Count(t.Context(), click.FilterAll, []byte("a"), 0, minute)
 	_, topErr := r.Top(t.Context(), click.FilterAll, 1, 0, minute)
 	_, _, _, storedErr := r.Stored(t.Context(), click.FilterAll)
-	scanErr := r.Scan(t.Context(), click.FilterAll, Frame{0, minute, 0}, func(*storage.Cell) error { return nil })
+	scanErr := r.Scan(t.Context(), click.FilterAll, Frame{From: 0, To: minute, CompleteUntil: 0}, func(*storage.Cell) error { return nil })
 	for _, err := range []error{countErr, topErr, storedErr, scanErr} {
 		if !errors.Is(err, storage.ErrUnavailable) {
 			t.Errorf("got %v, want ErrUnavailable", err)

@@ -21,7 +21,8 @@ const (
 
 // Audit reads everything that is stored of the complete windows of [from, to), Unix ms,
 // and holds it against itself. After some windows at a time it calls passed with how many
-// of all it has looked at. The frame ends where complete windows do; it is empty, To at From, when there is none.
+// of all it has looked at. The frame ends where complete windows do, or those that are being corrected
+// begin; it is empty, To at From, when there is none.
 //
 // A correction is stored row by row, and what is published with it comes on its own
 // way. So a window that does not agree is read again for some seconds before it is a finding.
@@ -31,6 +32,9 @@ func (r *Reader) Audit(ctx context.Context, from, to int64, passed func(windows,
 		return Frame{}, audit.Report{}, err
 	}
 	f.To = max(f.From, min(f.To, floor(max(f.CompleteUntil, f.From), r.window)))
+	if f.Held() {
+		f.To = max(f.From, f.held.From)
+	}
 	var fold audit.Fold
 	for at := f.From; at < f.To; {
 		until := min(at+auditSpan*r.window, f.To)

@@ -39,7 +39,7 @@ func TestAuditReadsAllCompleteWindows(t *testing.T) {
 	if err != nil || !r.Holds() || r.Windows != 3 || r.Clicks != 9 || r.Unsigned != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if want := (Frame{0, 200 * minute, 200*minute + 1}); f != want {
+	if want := (Frame{From: 0, To: 200 * minute, CompleteUntil: 200*minute + 1}); f != want {
 		t.Errorf("frame %+v, want %+v", f, want)
 	}
 	if want := [][2]int64{{60, 200}, {120, 200}, {180, 200}, {200, 200}}; !slices.Equal(told, want) {

@@ -30,6 +30,7 @@ type fake struct {
 	filters  []storage.Filter
 	under    map[string]*fake // what is stored under a filter of these
 	complete int64
+	holds    []click.Hold // that the marks have, one time of asking after the other
 	err      error
 	asked    []string // the calls, in order
 }
@@ -74,9 +75,16 @@ func (f *fake) Rollups(_ context.Context, series string, _, _ int64) ([]storage.
 	return f.rolled, f.err
 }
 
-func (f *fake) CompleteUntil(context.Context) (int64, error) {
-	f.asked = append(f.asked, "complete")
-	return f.complete, f.err
+func (f *fake) Marks(context.Context) ([]storage.Mark, error) {
+	f.asked = append(f.asked, "marks")
+	if f.err != nil || f.complete == click.None {
+		return nil, f.err
+	}
+	m := storage.Mark{Partitions: 1, Reducers: 1, Watermark: f.complete, Closed: f.complete}
+	if len(f.holds) > 0 {
+		m.Hold, f.holds = f.holds[0], f.holds[1:]
+	}
+	return []storage.Mark{m}, nil
 }
 
 func (f *fake) Count(_ context.Context, _ string, ad []byte, from, to int64) ([]storage.Cell, error) {

@@ -20,6 +20,7 @@ func (r *Reader) Counts(ctx context.Context, filter string, ads []string, from, 
 		return Frame{}, nil, err
 	}
 	counts := make([]Count, len(ads))
+	all := ctx
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(countsAtOnce)
 	for i, ad := range ads {
@@ -30,6 +31,12 @@ func (r *Reader) Counts(ctx context.Context, filter string, ads []string, from, 
 	}
 	if err := g.Wait(); err != nil {
 		return Frame{}, nil, err
+	}
+	if err := r.Confirm(all, &f); err != nil {
+		return Frame{}, nil, err
+	}
+	for i := range counts {
+		counts[i].Frame = f
 	}
 	return f, counts, nil
 }
@@ -46,6 +53,9 @@ func (r *Reader) Series(ctx context.Context, filter string, ad []byte, from, to 
 	if err != nil {
 		return Count{}, nil, err
 	}
+	if err := r.Confirm(ctx, &f); err != nil {
+		return Count{}, nil, err
+	}
 	return total(f, cells), split(f, cells, by.Step), nil
 }
 
@@ -58,7 +68,8 @@ func split(f Frame, cells []storage.Cell, step func(at int64) calendar.Span) []C
 		for n < len(cells) && cells[n].Start < s.To {
 			n++
 		}
-		part := Frame{From: max(s.From, f.From), To: min(s.To, f.To), CompleteUntil: f.CompleteUntil}
+		part := f
+		part.From, part.To = max(s.From, f.From), min(s.To, f.To)
 		steps = append(steps, total(part, cells[:n]))
 		cells = cells[n:]
 	}

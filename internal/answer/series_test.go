@@ -73,7 +73,7 @@ func TestCounts(t *testing.T) {
 	slices.Reverse(ads)
 	r := New(&patient{fake: s}, time.Minute)
 	frame, counts, err := r.Counts(t.Context(), click.FilterAll, append(ads, "none"), 0, minute)
-	if err != nil || frame != (Frame{0, minute, minute}) || len(counts) != 51 {
+	if err != nil || frame != (Frame{From: 0, To: minute, CompleteUntil: minute}) || len(counts) != 51 {
 		t.Fatalf("%+v, %d counts, %v", frame, len(counts), err)
 	}
 	for i, c := range counts {

@@ -75,7 +75,7 @@ func (r *Reader) Top(ctx context.Context, filter string, n int, from, to int64) 
 		return Top{}, err
 	}
 	t.Revision = q.revision()
-	return t, nil
+	return t, r.Confirm(ctx, &t.Frame)
 }
 
 // bounds is what the lists say of one ad: at least sum, and at most sum plus

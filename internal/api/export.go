@@ -70,6 +70,13 @@ func (s *Server) writeRows(w http.ResponseWriter, c *call, f *format, filter str
 	if err := rows.end(); err != nil {
 		return err
 	}
+	confirmed := frame
+	if err := s.answers.Confirm(c.Context(), &confirmed); err != nil {
+		return err
+	}
+	if confirmed.Held() != frame.Held() { // what was called final may be neither as it was nor as it will be
+		return interrupted.about("", "a correction of the range began while it was exported; ask again")
+	}
 	if err := buf.Flush(); err != nil {
 		return err
 	}

@@ -138,11 +138,11 @@ type awayStore struct {
 	away atomic.Bool
 }
 
-func (a *awayStore) CompleteUntil(context.Context) (int64, error) {
+func (a *awayStore) Marks(ctx context.Context) ([]storage.Mark, error) {
 	if a.away.Load() {
-		return 0, storage.ErrUnavailable
+		return nil, storage.ErrUnavailable
 	}
-	return a.complete, nil
+	return a.fake.Marks(ctx)
 }
 
 // Who does not read is given up, with a last word if it can still be heard.

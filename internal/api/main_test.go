@@ -32,12 +32,18 @@ type fake struct {
 	lists    []click.Ranking
 	lineage  click.Lineage
 	complete int64
+	hold     click.Hold
 	err      error
 	call     func(context.Context) error // runs inside Count
 	row      func(i int) error           // runs before a scan's row
 }
 
-func (f *fake) CompleteUntil(context.Context) (int64, error) { return f.complete, f.err }
+func (f *fake) Marks(context.Context) ([]storage.Mark, error) {
+	if f.err != nil || f.complete == click.None {
+		return nil, f.err
+	}
+	return []storage.Mark{{Partitions: 1, Reducers: 1, Watermark: f.complete, Closed: f.complete, Hold: f.hold}}, nil
+}
 
 func (f *fake) Filters(context.Context) ([]storage.Filter, error) { return f.filters, f.err }
 

@@ -40,7 +40,10 @@ func (s *Server) minute(w http.ResponseWriter, c *call) error {
 	m := Minute{
 		StartTime: *Time(f.From), ToTime: *Time(f.To), Status: statusOf(f), CompleteUntil: Time(f.CompleteUntil), WaitingFor: []Unready{},
 	}
-	if !f.Final() {
+	switch {
+	case f.Held():
+		m.WaitingFor = []Unready{{Part: "correction", Reason: "its counts are being corrected by a replay or a repair"}}
+	case !f.Final():
 		st := s.status()
 		m.WaitingFor = waitingFor(&st, s.now(), m.ToTime)
 	}

@@ -29,7 +29,8 @@ func (w *Window) quarrel() string {
 		return fmt.Sprintf("%d clicks are counted, and no ranked list was published with them", w.Clicks)
 	case l.Clicks != w.Clicks || l.Ads != w.Ads:
 		return fmt.Sprintf("the counts are %d clicks of %d ads, and what was published with them says %d of %d", w.Clicks, w.Ads, l.Clicks, l.Ads)
-	case w.Lineage != nil && w.Lineage.Version != l.Version:
+	case w.Lineage != nil && w.Lineage.Version != l.Version && (w.Lineage.Version < l.Version || w.Lineage.Correction == 0):
+		// A correction may have changed what is counted under another filter only.
 		return fmt.Sprintf("the ranked list is of version %d, and the lineage of version %d", l.Version, w.Lineage.Version)
 	}
 	return ""

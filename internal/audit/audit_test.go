@@ -113,10 +113,16 @@ func TestEachDamageIsFound(t *testing.T) {
 		"the counts are 99 clicks of 7 ads, and what was published with them": func(w []*Window) { w[2].Clicks-- },
 		"says 100 of 8": func(w []*Window) { w[2].List.Ads++ },
 		"of version 51, and the lineage of version 50": func(w []*Window) { w[2].List.Version++ },
-		"up to offset 30 the accounts do not add up":   func(w []*Window) { first(w).Tally.Counted-- },
-		"settled at offset 30, beyond 29":              func(w []*Window) { first(w).Heard = 29 },
-		"from offset 30 to 100 there are 70 offsets":   func(w []*Window) { first(w).Account.Skipped-- },
-		"from offset 30 to 61 there are 31 offsets":    func(w []*Window) { w[2].Lineage.Sources[0].Settled++ },
+		"of version 50, and the lineage of version 51": func(w []*Window) { w[2].Lineage.Version++ },
+		"of version 51, and the lineage of version 49": func(w []*Window) {
+			w[2].List.Version++
+			w[2].Lineage.Version--
+			w[2].Lineage.Correction = 1
+		},
+		"up to offset 30 the accounts do not add up": func(w []*Window) { first(w).Tally.Counted-- },
+		"settled at offset 30, beyond 29":            func(w []*Window) { first(w).Heard = 29 },
+		"from offset 30 to 100 there are 70 offsets": func(w []*Window) { first(w).Account.Skipped-- },
+		"from offset 30 to 61 there are 31 offsets":  func(w []*Window) { w[2].Lineage.Sources[0].Settled++ },
 		"different accounts of the records up to offset 60": func(w []*Window) {
 			w[1].Lineage.Sources[0] = origin(left, 5)
 			first(w).Tally.Counted--
@@ -157,5 +163,14 @@ func TestFindingsAreBounded(t *testing.T) {
 func TestFindingNamesItsPlace(t *testing.T) {
 	if got := (Finding{Start: 60_000, Source: "clicks/1", Text: "wrong"}).String(); got != "1970-01-01T00:01:00Z, clicks/1: wrong" {
 		t.Error(got)
+	}
+}
+
+// TestCorrectionUnderAFilter: a correction of another filter's counts leaves the list of all clicks as it was.
+func TestCorrectionUnderAFilter(t *testing.T) {
+	t.Parallel()
+	w := Window{Clicks: 1, Ads: 1, List: &click.Ranking{Version: 5, Clicks: 1, Ads: 1}, Lineage: &click.Lineage{Version: 9, Correction: 2}}
+	if !w.Agrees() {
+		t.Error("a window does not agree whose lineage names a later correction")
 	}
 }

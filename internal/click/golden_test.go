@@ -98,6 +98,8 @@ func TestGolden(t *testing.T) {
 	golden(t, "section-masks.golden", []byte(hex.Dump(goldenMasks().Append(nil))))
 	p.Windows[0].Ads, p.Windows[0].Shares = 2, []Row{{Ad: []byte("ad-4"), Count: 1000}}
 	golden(t, "partial-shares.golden", []byte(hex.Dump(p.Append(nil))))
+	c := goldenCorrection()
+	golden(t, "correction.golden", []byte(hex.Dump(c.Append(nil))))
 	account := goldenAccount()
 	golden(t, "account.golden", []byte(hex.Dump(AppendAccount(nil, &account))))
 	result := Result{

@@ -9,7 +9,7 @@ import (
 )
 
 // Lineage says what the counts of a window are made of, at the moment at which
-// it became final or a click corrected it: up to where every log had been read. It
+// it became final or was corrected: up to where every log had been read. It
 // is a record of the rankings topic, told from a ranking by [HeaderLineage]; its
 // value is JSON, its key the window's start in RFC 3339 and "/lineage". A window
 // belongs to one reducer, so the greatest version wins, as with results.
@@ -19,6 +19,9 @@ type Lineage struct {
 	State             State // Final or Corrected
 	Version           int64 // that of the results and rankings that were said with it: the partials offset + 1
 	Reducer, Reducers int32 // the one that said so, and how many there are
+	// Correction is the number of the hold of the replay or repair that set the counts, and 0
+	// when clicks did as they came. The rest is then that of the moment at which it did.
+	Correction int64
 	// Shards holds, for each shard in order, its offset in the shuffle topic before
 	// which everything it counted is in.
 	Shards  []int64
@@ -41,7 +44,7 @@ type Origin struct {
 
 // Valid tells whether it is one that a reducer can have written.
 func (l *Lineage) Valid() bool {
-	least := min(l.Size-1, l.Version, int64(l.Reducer), int64(l.Reducers-l.Reducer-1))
+	least := min(l.Size-1, l.Version, l.Correction, int64(l.Reducer), int64(l.Reducers-l.Reducer-1))
 	for _, position := range l.Shards {
 		least = min(least, position)
 	}
@@ -57,7 +60,7 @@ func (l *Lineage) Valid() bool {
 // Holds tells whether every record of the source up to Settled has one verdict.
 func (o *Origin) Holds() bool { return o.Account.Holds() && o.Account.Routed == o.Tally.Total() }
 
-// The JSON of a lineage. Every field is always there.
+// The JSON of a lineage. Every field is always there, but for a correction that there is not.
 type lineageJSON struct {
 	Start    string       `json:"window_start"`
 	Size     int64        `json:"window_ms"`
@@ -65,6 +68,7 @@ type lineageJSON struct {
 	Version  int64        `json:"version"`
 	Reducer  int32        `json:"reducer"`
 	Reducers int32        `json:"reducers"`
+	Corrects int64        `json:"correction,omitempty"`
 	Shards   []int64      `json:"shards"`
 	Sources  []originJSON `json:"sources"`
 }
@@ -92,7 +96,7 @@ type originJSON struct {
 func (l *Lineage) AppendJSON(b []byte) []byte {
 	j := lineageJSON{
 		Start: string(AppendStart(nil, l.Start)), Size: l.Size, State: l.State.String(), Version: l.Version,
-		Reducer: l.Reducer, Reducers: l.Reducers, Shards: l.Shards, Sources: make([]originJSON, len(l.Sources)),
+		Reducer: l.Reducer, Reducers: l.Reducers, Corrects: l.Correction, Shards: l.Shards, Sources: make([]originJSON, len(l.Sources)),
 	}
 	if j.Shards == nil {
 		j.Shards = []int64{}
@@ -137,7 +141,7 @@ func ParseLineage(b []byte) (Lineage, error) {
 	}
 	l := Lineage{
 		Start: start, Size: j.Size, State: state, Version: j.Version, Reducer: j.Reducer, Reducers: j.Reducers,
-		Shards: j.Shards, Sources: make([]Origin, len(j.Sources)),
+		Correction: j.Corrects, Shards: j.Shards, Sources: make([]Origin, len(j.Sources)),
 	}
 	ok := true
 	for i := range j.Sources {

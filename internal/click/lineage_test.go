@@ -25,7 +25,7 @@ func TestLineageReadsBack(t *testing.T) {
 	t.Parallel()
 	for _, l := range []Lineage{
 		goldenLineage(),
-		{Start: -60_000, Size: 1, State: Corrected, Reducers: 1, Shards: []int64{}, Sources: []Origin{}},
+		{Start: -60_000, Size: 1, State: Corrected, Reducers: 1, Correction: 3, Shards: []int64{}, Sources: []Origin{}},
 	} {
 		got, err := ParseLineage(l.AppendJSON(nil))
 		if err != nil || !reflect.DeepEqual(got, l) {

@@ -54,6 +54,9 @@ type Partial struct {
 	Windows []WindowPart
 }
 
+// ReducerOf is which of some reducers has a window: its number is its start divided by its size.
+func ReducerOf(number int64, reducers int32) int32 { return int32(number % int64(reducers)) }
+
 // Progress is how far a shard is with one source.
 type Progress struct {
 	Source    Source

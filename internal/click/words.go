@@ -179,6 +179,9 @@ const (
 	// HeaderClosed stands on a mark of the results topic once it is known: the Unix time
 	// in ms before which no window changes any more, as far as this reducer says.
 	HeaderClosed = "clickagg-closed"
+	// HeaderHold stands on a mark of the results topic with which a correction begins or
+	// ends: a [Hold], as "3/1574553600000/1574553660000/open" or "…/done".
+	HeaderHold = "clickagg-hold"
 	// HeaderLineage tells, on the rankings topic, a [Lineage] from a [Ranking]. Its
 	// value is that of [HeaderReducer].
 	HeaderLineage = "clickagg-lineage"

@@ -37,6 +37,7 @@ type Facts struct {
 	opened  int64                        // event time before which minutes are open; click.None at first
 	hot     map[string]*ad
 	filters []FilterSpan // in the order they were said
+	correct []Correction // in the order they began
 }
 
 // HasBegun tells whether a source ever had an owner.
@@ -58,6 +59,7 @@ const (
 	keyOpen    = "open"
 	keyHot     = "hot/" // and the ad
 	keyFilters = "filters"
+	keyCorrect = "correct/" // and what of a correction is said: begin, hold or end
 )
 
 // Load reads the control topic from its start to its present end.
@@ -148,6 +150,8 @@ func (f *Facts) take(r *click.Record) error {
 		return f.heat(key[len(keyHot):], r)
 	case key == keyFilters:
 		return f.filter(r)
+	case strings.HasPrefix(key, keyCorrect):
+		return f.correction(key[len(keyCorrect):], r)
 	case strings.HasPrefix(key, keyLive):
 		raw, err := hex.DecodeString(key[len(keyLive):])
 		if err != nil || len(raw) != len(click.TopicID{}) {

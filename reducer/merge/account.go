@@ -104,8 +104,10 @@ type Status struct {
 	Watermark int64 // Unix ms; None while a shard has none
 	Slowest   int32 // the shard that holds the watermark back, the first of several; -1 before any was heard
 	Shards    []ShardStatus
-	Windows   int   // windows held, each filter's apart
-	Unranked  int64 // windows that shards spoke of after they were let go; 0 unless something is wrong
+	Windows   int        // windows held, each filter's apart
+	Unranked  int64      // windows that shards spoke of after they were let go; 0 unless something is wrong
+	Hold      click.Hold // the newest correction's; number 0 before any
+	Passed    int64      // records of corrections that were passed over
 	Sources   []SourceStatus
 	Broken    *Broken // nil while the accounting identity holds; once set it stays
 }
@@ -131,7 +133,7 @@ type SourceStatus struct {
 func (r *Reducer) Status() Status {
 	st := Status{
 		Position: r.position, Watermark: r.watermark, Slowest: -1,
-		Windows: len(r.windows), Unranked: r.unranked,
+		Windows: len(r.windows), Unranked: r.unranked, Hold: r.hold, Passed: r.passed,
 	}
 	if r.broken != nil {
 		b := *r.broken

@@ -16,5 +16,8 @@
 // revision; that the accounting identity is looked at wherever it can be; and that
 // with each window that becomes final, or is corrected, goes out what it is made of.
 //
+// A correction, by a replay or a repair, is a record of the same partition. It changes only
+// windows that were let go of, between the beginning and the end of its hold: see [Reducer.Correct].
+//
 // Start reading at [Reducer.Fold], then emit, where rankings leave.
 package merge

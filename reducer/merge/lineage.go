@@ -3,15 +3,16 @@ package merge
 import "github.com/clickagg/clickagg/internal/click"
 
 // trace adds the lineage of a window of which a ranking, final or corrected, was
-// just sent: one for all its filters, which come one after the other.
-func (r *Reducer) trace(w *window) {
+// just sent: one for all its filters, which come one after the other. Correction is the number
+// of the hold under which that was, or 0.
+func (r *Reducer) trace(start, size int64, state click.State, correction int64) {
 	l := click.Lineage{
-		Start: w.start, Size: w.size, State: w.state, Version: r.position,
+		Start: start, Size: size, State: state, Version: r.position, Correction: correction,
 		Reducer: r.cfg.Reducer, Reducers: r.cfg.Reducers,
 	}
 	if n := len(r.out.Lineages); n > 0 && r.out.Lineages[n-1].Version == r.position {
 		last := &r.out.Lineages[n-1]
-		if last.Start == w.start && last.Size == w.size {
+		if last.Start == start && last.Size == size {
 			return
 		}
 		l.Shards, l.Sources = last.Shards, last.Sources // of the same moment

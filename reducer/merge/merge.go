@@ -23,6 +23,8 @@ type Reducer struct {
 	sources   []*source // in the order of compareSources
 	windows   []*window // in the order of key.compare
 	unranked  int64
+	hold      click.Hold // the newest; number 0 before any
+	passed    int64
 	broken    *Broken
 
 	top, tick int64 // of the partial being folded
@@ -76,6 +78,7 @@ type Output struct {
 	Results   []click.Result  // in the order they were said
 	Rankings  []click.Ranking // at most one per window, filter and partial
 	Lineages  []click.Lineage // of the windows with a ranking here that is not provisional, one per window and partial
+	Holds     []click.Hold    // that began or ended, in their order; before Results of theirs, or after
 	Watermark int64           // every window that ends at or before it is final; None while unknown
 	Advanced  bool            // Watermark rose
 	Closed    int64           // nothing more comes of windows that end at or before it; None while unknown
@@ -118,16 +121,10 @@ func (r *Reducer) Position() int64 { return r.position }
 // written the partial, or says that the number of shards changed. It changes
 // nothing, and the reducer cannot go on.
 func (r *Reducer) Fold(offset int64, p *click.Partial) error {
-	if offset < r.position {
-		panic(fmt.Sprintf("merge: offset %d was folded before, position is %d", offset, r.position))
-	}
 	if err := r.check(p); err != nil {
 		return err
 	}
-	if r.taken {
-		r.begin()
-	}
-	r.position = offset + 1
+	r.step(offset)
 	if r.shards == nil {
 		r.shards = make([]shard, p.Shards)
 		for i := range r.shards {
@@ -152,6 +149,17 @@ func (r *Reducer) Fold(offset int64, p *click.Partial) error {
 	}
 	r.emit()
 	return nil
+}
+
+// step moves on behind a record.
+func (r *Reducer) step(offset int64) {
+	if offset < r.position {
+		panic(fmt.Sprintf("merge: offset %d was folded before, position is %d", offset, r.position))
+	}
+	if r.taken {
+		r.begin()
+	}
+	r.position = offset + 1
 }
 
 // check refuses a partial that cannot be taken, before anything is changed.
@@ -234,12 +242,12 @@ func (r *Reducer) Out() *Output {
 func (r *Reducer) begin() {
 	clear(r.out.Results) // they hold on to records
 	clear(r.out.Lineages)
-	r.out = Output{Results: r.out.Results[:0], Rankings: r.out.Rankings[:0], Lineages: r.out.Lineages[:0]}
+	r.out = Output{Results: r.out.Results[:0], Rankings: r.out.Rankings[:0], Lineages: r.out.Lineages[:0], Holds: r.out.Holds[:0]}
 	r.rows, r.ads = r.rows[:0], r.ads[:0]
 	r.taken = false
 }
 
 // pending tells whether something became due that Out has not handed out.
 func (r *Reducer) pending() bool {
-	return !r.taken && (len(r.out.Results) > 0 || len(r.out.Rankings) > 0 || r.out.Advanced)
+	return !r.taken && (len(r.out.Results) > 0 || len(r.out.Rankings) > 0 || len(r.out.Holds) > 0 || r.out.Advanced)
 }

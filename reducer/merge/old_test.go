@@ -7,10 +7,18 @@ import (
 	"testing"
 )
 
-// A snapshot of the release before ads could be spread is read, and written anew.
+// Snapshots of the releases before ads could be spread, and before there were corrections, are
+// read, and written anew.
 func TestRestoreOlder(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("testdata/snapshot-3.hex")
+	for version, file := range map[byte]string{unsharedVersion: "testdata/snapshot-3.hex", unheldVersion: "testdata/snapshot-4.hex"} {
+		restoreOlder(t, version, file)
+	}
+}
+
+func restoreOlder(t *testing.T, version byte, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,7 +27,7 @@ func TestRestoreOlder(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := Restore(only, old)
-	if err != nil || old[0] != unsharedVersion {
+	if err != nil || old[0] != version {
 		t.Fatalf("version %d: %v", old[0], err)
 	}
 	if st := r.Status(); st.Windows < 2 || len(st.Sources) != 2 || len(st.Shards) < 2 {

@@ -105,13 +105,13 @@ func (r *Reducer) emit() {
 			w.state = click.Final
 			r.sendShared(w, true)
 			r.send(w)
-			r.trace(w)
+			r.trace(w.start, w.size, w.state, 0)
 		case w.changed:
 			w.state = click.Corrected
 			w.revision++
 			r.sendShared(w, false)
 			r.send(w)
-			r.trace(w)
+			r.trace(w.start, w.size, w.state, 0)
 		}
 		if w.end() > r.gone {
 			held = append(held, w)

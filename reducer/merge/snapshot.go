@@ -8,19 +8,20 @@ import (
 )
 
 const (
-	snapshotVersion = 4
-	unsharedVersion = 3
+	snapshotVersion = 5
+	unheldVersion   = 4 // without a hold
+	unsharedVersion = 3 // without shares either
 )
 
 // AppendSnapshot encodes the state after b; equal states are equal bytes. What
 // is due must have been taken with [Reducer.Out] before, or it would be lost.
 //
-// Layout, version 4, in the terms of package click:
+// Layout, version 5, in the terms of package click:
 //
-//	byte    version = 4
+//	byte    version = 5
 //	uvarint Reducer, Reducers, position
 //	time    watermark, gone, clock, time of the last provisional rankings
-//	uvarint unranked
+//	uvarint unranked, passed, number of the hold; if not 0: varint From, To, byte Done
 //	uvarint number of shards, each: uvarint Position, time Watermark, Closed,
 //	          uvarint number of chunks here of an emission that has begun; if not 0: uvarint Prev, Position
 //	uvarint number of sources, each: progress with an empty tally, progress where all shards were
@@ -31,7 +32,7 @@ const (
 //	          byte State, uvarint Revision, byte changed,
 //	          uvarint number of shards, each: uvarint shard, Clicks, Ads, rows, shares
 //
-// Version 3, which is read as well, has no shares.
+// Versions 4 and 3 are read as well: they have nothing of corrections, and 3 no shares.
 func (r *Reducer) AppendSnapshot(b []byte) []byte {
 	if r.pending() {
 		panic("merge: snapshot before what is due was taken")
@@ -41,7 +42,11 @@ func (r *Reducer) AppendSnapshot(b []byte) []byte {
 	for _, ms := range [...]int64{r.watermark, r.gone, r.clock, r.emitted} {
 		b = click.AppendTime(b, ms)
 	}
-	b = appendTotals(b, r.unranked, int64(len(r.shards)))
+	b = appendTotals(b, r.unranked, r.passed, r.hold.Number)
+	if r.hold.Number > 0 {
+		b = click.AppendFlag(binary.AppendVarint(binary.AppendVarint(b, r.hold.From), r.hold.To), r.hold.Done)
+	}
+	b = appendTotals(b, int64(len(r.shards)))
 	for _, s := range r.shards {
 		b = click.AppendTime(click.AppendTime(appendTotals(b, s.said), s.watermark), s.closed)
 		if b = appendTotals(b, int64(s.next)); s.next > 0 {
@@ -121,6 +126,9 @@ func Restore(cfg Config, b []byte) (*Reducer, error) {
 	r.position = d.Total()
 	r.watermark, r.gone, r.clock, r.emitted = d.Time(), d.Time(), d.Time(), d.Time()
 	r.unranked = d.Total()
+	if version > unheldVersion {
+		r.decodeHold(&d)
+	}
 	for range d.Count(4) {
 		r.shards = append(r.shards, decodeShard(&d))
 	}
@@ -136,6 +144,16 @@ func Restore(cfg Config, b []byte) (*Reducer, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+func (r *Reducer) decodeHold(d *click.Decoder) {
+	r.passed, r.hold.Number = d.Total(), d.Total()
+	if r.hold.Number == 0 {
+		return
+	}
+	if r.hold.From, r.hold.To, r.hold.Done = d.Int(), d.Int(), d.Flag(); r.hold.From >= r.hold.To {
+		d.Fail()
+	}
 }
 
 func decodeShard(d *click.Decoder) shard {
@@ -199,7 +217,7 @@ func decodeWindow(d *click.Decoder, shards int, version byte) *window {
 			d.Fail()
 		}
 		p.list, p.bytes = copyRows(nil, nil, rows)
-		if version == snapshotVersion {
+		if version > unsharedVersion {
 			rows = d.Rows(rows)
 			p.shares, p.sharesBytes = copyRows(nil, nil, rows)
 			w.add(rows, 1)

@@ -24,6 +24,9 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 //	  window 00:00:00 000 provisional 1 clicks 3 ads 2 rows a=2 b=1 top a=2 b=1
 //	  source clicks/0 high 4 received 4 routed 3 malformed 1 counted 3
 //	  watermark 00:00:05
+//	correct begin 1 from 00:00:00 to 00:02:00
+//	correct change 1 from 00:00:00 to 00:01:00 000 revision 2 rows a=3 b=0 top a=3 clicks 3 ads 1
+//	correct end 1 from 00:00:00 to 00:02:00
 //	restart
 //	status
 //
@@ -124,6 +127,8 @@ func (p *player) command(words []string) {
 		if p.said.Watermark != click.None {
 			p.said.Closed = p.said.Watermark - p.rules.lateness
 		}
+	case "correct":
+		p.correct(words)
 	case "restart":
 		p.r.Out()
 		r, err := Restore(only, p.r.AppendSnapshot(nil))
@@ -138,10 +143,35 @@ func (p *player) command(words []string) {
 	}
 }
 
+// correct folds a record of a correction, in the bytes that it has in the log. Without a list it is not
+// the last of its window.
+func (p *player) correct(words []string) {
+	steps := map[string]click.Step{"begin": click.Begin, "change": click.Change, "end": click.End}
+	c := click.Correction{Step: steps[words[1]], Number: p.number(words, words[1]), From: p.time(p.after(words, "from")), To: p.time(p.after(words, "to"))}
+	if c.Step == click.Change {
+		c.Filter, c.Revision, c.Rows = words[7], p.number(words, "revision"), p.rows(words, "rows")
+		if c.Last = slices.Contains(words, "top"); c.Last {
+			c.Top, c.Clicks, c.Ads = p.rows(words, "top"), p.number(words, "clicks"), p.number(words, "ads")
+		}
+	}
+	var read click.Correction
+	if err := read.Parse(c.Append(nil)); err != nil {
+		p.t.Fatal(err)
+	}
+	p.r.Correct(p.offset, &read)
+	p.offset++
+	p.print(nil)
+}
+
 func (p *player) fold() {
 	err := p.r.Fold(p.offset, p.said)
 	p.offset++
 	p.said = nil
+	p.print(err)
+}
+
+// print prints what came out.
+func (p *player) print(err error) {
 	out := p.r.Out()
 	for i := range out.Results {
 		p.b.WriteString("=> " + resultLine(&out.Results[i]) + "\n")
@@ -152,12 +182,15 @@ func (p *player) fold() {
 	for i := range out.Lineages {
 		p.b.WriteString("=> " + lineageLine(&out.Lineages[i]) + "\n")
 	}
+	for _, h := range out.Holds {
+		fmt.Fprintf(&p.b, "=> hold %d of %s to %s, done %v\n", h.Number, clock(h.From), clock(h.To), h.Done)
+	}
 	switch {
 	case err != nil:
 		fmt.Fprintf(&p.b, "=> error: %v\n", err)
 	case out.Advanced:
 		fmt.Fprintf(&p.b, "=> watermark %s\n", clock(out.Watermark))
-	case len(out.Results) == 0 && len(out.Rankings) == 0:
+	case len(out.Results) == 0 && len(out.Rankings) == 0 && len(out.Holds) == 0:
 		p.b.WriteString("=> nothing\n")
 	}
 }
@@ -178,6 +211,9 @@ func rankingLine(r *click.Ranking) string {
 
 func lineageLine(l *click.Lineage) string {
 	s := fmt.Sprintf("lineage %s, %s, version %d, shards up to %v", clock(l.Start), l.State, l.Version, l.Shards)
+	if l.Correction > 0 {
+		s += fmt.Sprintf(", correction %d", l.Correction)
+	}
 	for i := range l.Sources {
 		o := &l.Sources[i]
 		s += fmt.Sprintf("; %s heard to %d, settled to %d: received %d, routed %d, judged %d", o.Source, o.Heard, o.Settled,
@@ -197,6 +233,9 @@ func (p *player) status(st Status) {
 			" + marks %d + late %d + rejected %d; settled %v, holds %v\n",
 			s.Source, s.High, s.Account.Received, s.Tally.Counted, s.Tally.Duplicate, s.Tally.Conflict, s.Tally.Crowded,
 			s.Tally.Stale, s.Account.Marks, s.Account.Late, s.Account.RejectedTotal(), s.Settled, s.Holds)
+	}
+	if st.Passed > 0 {
+		fmt.Fprintf(&p.b, "=> %d records of corrections passed over\n", st.Passed)
 	}
 	if st.Broken != nil {
 		fmt.Fprintf(&p.b, "=> broken: %s at %d, seen at offset %d\n", st.Broken.Source, st.Broken.High, st.Broken.Offset)

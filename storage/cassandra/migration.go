@@ -133,6 +133,9 @@ func (m *migration) step() string {
 			tables = append(tables, name)
 		}
 	}
+	if len(tables) == 0 {
+		return fmt.Sprintf("apply %s (columns)", m.name)
+	}
 	return fmt.Sprintf("apply %s (tables %s)", m.name, strings.Join(tables, ", "))
 }
 

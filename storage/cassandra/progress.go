@@ -26,10 +26,14 @@ func (s *Store) Marks(ctx context.Context) ([]storage.Mark, error) {
 	var marks []storage.Mark
 	for {
 		m := storage.Mark{Closed: click.None}
-		var closed *int64
-		if !it.Scan(&m.Partition, &m.Partitions, &m.Reducer, &m.Reducers, &m.Watermark, &closed) {
+		var watermark, closed *int64
+		if !it.Scan(&m.Partition, &m.Partitions, &m.Reducer, &m.Reducers, &watermark, &closed, &m.Hold.Number, &m.Hold.From, &m.Hold.To, &m.Hold.Done) {
 			break
 		}
+		if watermark == nil {
+			continue // of its hold, which is written with it, the request was there first
+		}
+		m.Watermark = *watermark
 		if closed != nil {
 			m.Closed = *closed
 		}

@@ -20,6 +20,7 @@ func TestReleasedMigrationsStay(t *testing.T) {
 		"1c92cd5d0a0908b84c610f8b9aab5f71b8c8dd7131e875305fa075fe4629ee91",
 		"107ddca1e12621382f7bb64bb099df52ed7b2b831ce49bab0d4e092ccb8971d0",
 		"8e7e3e72ea25bd4a9bbc500e8f14f8af4dd17dbe46fde6cdb965880f6ff0009b",
+		"cb3cfcd2b36f063c47f4ca79e653147cf0ff63f98c2dc28d8a46610a420dc71c",
 	}
 	for i, sum := range released {
 		if files[i].checksum != sum {
@@ -36,8 +37,9 @@ func TestEveryTableIsKnown(t *testing.T) {
 	t.Parallel()
 	var made, known []string
 	for _, m := range files {
-		_, tables, _ := strings.Cut(m.step(), "(tables ")
-		made = append(made, strings.Split(strings.TrimSuffix(tables, ")"), ", ")...)
+		if _, tables, any := strings.Cut(m.step(), "(tables "); any {
+			made = append(made, strings.Split(strings.TrimSuffix(tables, ")"), ", ")...)
+		}
 		for _, s := range m.statements {
 			if !strings.Contains(s, " IF NOT EXISTS ") {
 				t.Errorf("%s: cannot be repeated: %s", m.name, s)

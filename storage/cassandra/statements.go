@@ -22,6 +22,8 @@ const (
 	putLineage = `INSERT INTO lineage (hour, start, version, lineage) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
 	putMark    = `INSERT INTO marks (topic, partitions, reducers, partition, reducer, watermark, closed)
 		VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+	putHold = `INSERT INTO marks (topic, partitions, reducers, partition, reducer, hold, hold_from, hold_to, hold_done)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
 )
 
 // What the store reads.
@@ -38,7 +40,7 @@ const (
 	getTouches = `SELECT hour, partition, number FROM touches WHERE topic = ? AND hour >= ? AND hour < ?`
 	getCounted = `SELECT DISTINCT filter FROM days`
 	getLineage = `SELECT lineage FROM lineage WHERE hour = ? AND start = ?`
-	getMarks   = `SELECT partition, partitions, reducer, reducers, watermark, closed FROM marks WHERE topic = ?`
+	getMarks   = `SELECT partition, partitions, reducer, reducers, watermark, closed, hold, hold_from, hold_to, hold_done FROM marks WHERE topic = ?`
 )
 
 // marksOf is the topic whose marks, and touches by whose records, are kept.
@@ -77,6 +79,16 @@ func markRow(m *storage.Mark) upsert {
 		closed = m.Closed
 	}
 	return put(reached(m.Watermark), putMark, marksOf, m.Partitions, m.Reducers, m.Partition, m.Reducer, m.Watermark, closed)
+}
+
+// holdRow has cells of its own in the row of a mark, with a timestamp of their own.
+func holdRow(m *storage.Mark) upsert {
+	h := m.Hold
+	when := 2 * h.Number
+	if h.Done {
+		when++
+	}
+	return put(writeTime(when), putHold, marksOf, m.Partitions, m.Reducers, m.Partition, m.Reducer, h.Number, h.From, h.To, h.Done)
 }
 
 func rollupRow(r *click.Ranking, when writeTime) upsert {

@@ -64,6 +64,9 @@ func (s *Store) plan() *plan { return &plan{Tuning: s.opts.Tuning} }
 func (p *plan) conclude(b *storage.Batch) error {
 	for i := range b.Marks {
 		p.together(marksOf, markRow(&b.Marks[i]))
+		if b.Marks[i].Hold.Number > 0 {
+			p.together(marksOf, holdRow(&b.Marks[i]))
+		}
 	}
 	for i := range b.Rankings {
 		r := &b.Rankings[i]

@@ -25,6 +25,7 @@ import (
 //	mark:    kindMark, Partition, Reducer           → Partitions, Reducers, Watermark
 //	filter:  kindFilter, ID, 0, time From           → version, varint Until, Name, Where: each uvarint length + bytes
 //	closed:  kindClosed, Partition, Reducer         → Partitions, Reducers, Closed
+//	hold:    kindHold, Partition, Reducer           → Number, byte Done, times From, To
 //	rollup:  kindRollup, series, time Start         → version, varint size in ms
 //	touch:   kindTouch, time Hour, Partition        → number
 //	raw:     kindRaw, topic, 0, incarnation,        → varint Append, key, value: each varint length (-1: absent)
@@ -46,6 +47,7 @@ const (
 	kindCell    = 'c'
 	kindFilter  = 'f'
 	kindClosed  = 'k'
+	kindHold    = 'h'
 	kindLineage = 'l'
 	kindMark    = 'm'
 	kindRanking = 'r'
@@ -272,4 +274,16 @@ func mark(suffix, value []byte) (m storage.Mark, at int64, err error) {
 		*n = int32(v)
 	}
 	return m, ordered(value[8:]), nil
+}
+
+func appendHold(b []byte, h click.Hold) []byte {
+	b = click.AppendFlag(appendOrdered(b, h.Number), h.Done)
+	return appendOrdered(appendOrdered(b, h.From), h.To)
+}
+
+func hold(value []byte) (click.Hold, error) {
+	if len(value) != 25 || value[8] > 1 {
+		return click.Hold{}, errRow
+	}
+	return click.Hold{Number: ordered(value), Done: value[8] == 1, From: ordered(value[9:]), To: ordered(value[17:])}, nil
 }

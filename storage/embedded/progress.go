@@ -29,18 +29,23 @@ func (s *Store) Marks(context.Context) ([]storage.Mark, error) {
 	}
 	defer done()
 	type numbers struct{ partition, partitions, reducer, reducers int32 }
-	// Closed times are read first: those of the marks that follow are not older.
-	closed := map[numbers]int64{}
+	// Closed times and holds are read first: those of the marks that follow are not older. Holds
+	// are of a partition and reducer, however many there are of them.
+	closed, holds := map[numbers]int64{}, map[string]click.Hold{}
 	var marks []storage.Mark
-	for _, kind := range []byte{kindClosed, kindMark} {
-		err := each(db, []byte{kind}, after([]byte{kind}), func(key, value []byte) error {
+	for _, kind := range []byte{kindClosed, kindHold, kindMark} {
+		err := each(db, []byte{kind}, after([]byte{kind}), func(key, value []byte) (err error) {
+			if kind == kindHold {
+				holds[string(key[1:])], err = hold(value)
+				return err
+			}
 			m, at, err := mark(key[1:], value)
 			who := numbers{m.Partition, m.Partitions, m.Reducer, m.Reducers}
 			if kind == kindClosed {
 				closed[who] = at
 				return err
 			}
-			m.Watermark, m.Closed = at, click.None
+			m.Watermark, m.Closed, m.Hold = at, click.None, holds[string(key[1:])]
 			if c, ok := closed[who]; ok {
 				m.Closed = c
 			}

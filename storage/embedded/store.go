@@ -204,6 +204,9 @@ func (s *Store) put(rows *pebble.Batch, b *storage.Batch) error {
 		m := &b.Marks[i]
 		w.put(appendMarkKey(w.key[:0], kindMark, m), appendMark(w.value[:0], m, m.Watermark))
 		w.put(appendMarkKey(w.key[:0], kindClosed, m), appendMark(w.value[:0], m, m.Closed))
+		if m.Hold.Number > 0 {
+			w.put(appendMarkKey(w.key[:0], kindHold, m), appendHold(w.value[:0], m.Hold))
+		}
 	}
 	for i := range b.Touches { // one with the results, so that none is ever open
 		t := &b.Touches[i]

@@ -39,6 +39,7 @@ func Run(t *testing.T, open Open) {
 		{"complete until the least mark", testMarks},
 		{"marks are only as new as their counts", testMarkCounts},
 		{"what is closed is the least that is said", testClosedUntil},
+		{"the newest hold of each mark stands", testHolds},
 		{"roll-ups stand beside the windows", testRollups},
 		{"the newest touch of an hour and a partition stands", testTouches},
 		{"filters are those with a count", testFilterNames},

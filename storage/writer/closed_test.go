@@ -99,3 +99,20 @@ func TestMarksSayWhatIsClosed(t *testing.T) {
 		t.Error("a mark that cannot be read was taken")
 	}
 }
+
+// TestMarksSayWhatIsHeld: the beginning and the end of a hold are stored with their marks.
+func TestMarksSayWhatIsHeld(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mark(hour, "0/1", click.Header{Key: click.HeaderHold, Value: []byte("2/0/60000/open")})
+	w.mark(hour, "0/1", click.Header{Key: click.HeaderHold, Value: []byte("2/0/60000/done")})
+	w.wantTouches()
+	hold := click.Hold{Number: 2, To: minute}
+	if len(w.marks) != 2 || w.marks[0].Hold != hold || !w.marks[1].Hold.Done || w.marks[1].Watermark != hour {
+		t.Errorf("%+v", w.marks)
+	}
+	w.mark(hour, "0/1", click.Header{Key: click.HeaderHold, Value: []byte("2/0/60000")})
+	if err := w.run(w.config()); err == nil {
+		t.Error("a hold that cannot be read was taken")
+	}
+}

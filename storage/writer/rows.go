@@ -161,6 +161,11 @@ func (r *rows) mark(rec *click.Record) error {
 		Partition: r.partition, Partitions: r.partitions,
 		Reducer: reducer, Reducers: reducers, Watermark: watermark, Closed: closed,
 	}
+	if text, ok := rec.Headers.Get(click.HeaderHold); ok {
+		if m.Hold, err = click.ParseHold(string(text)); err != nil {
+			return fmt.Errorf("%s: %w", click.HeaderHold, err)
+		}
+	}
 	r.Marks = append(r.Marks, m)
 	r.closed.hear(&m)
 	return nil

@@ -1,0 +1,131 @@
+package correct
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/rank"
+	"github.com/clickagg/clickagg/storage"
+)
+
+// Stored is what a store has of one window under one filter.
+type Stored struct {
+	Rows     []click.Row    // counts above 0, in the order of their ads' bytes
+	Revision int64          // the greatest of any of them and of the list; 0 without either
+	List     *click.Ranking // nil when there is none
+}
+
+// Read reads what is stored of the window that starts at a time.
+func Read(ctx context.Context, s storage.Store, filter string, start, size int64) (Stored, error) {
+	var w Stored
+	lists, err := s.Rankings(ctx, filter, start, start+size, storage.WholeList)
+	if err != nil {
+		return Stored{}, fmt.Errorf("read ranked list: %w", err)
+	}
+	if len(lists) > 0 {
+		w.List, w.Revision = &lists[0], lists[0].Revision
+	}
+	err = s.Scan(ctx, filter, start, start+size, func(c *storage.Cell) error {
+		w.Rows = append(w.Rows, click.Row{Ad: bytes.Clone(c.Ad), Count: c.Count})
+		w.Revision = max(w.Revision, c.Revision)
+		return nil
+	})
+	if err != nil {
+		return Stored{}, fmt.Errorf("scan counts: %w", err)
+	}
+	return w, nil
+}
+
+// Change is one count that should be another.
+type Change struct {
+	Ad       []byte
+	Old, New int64 // 0 without a click
+}
+
+// Diff is what must change of one window under one filter.
+type Diff struct {
+	Start, Size int64 // Unix ms
+	Filter      string
+	Changes     []Change // in the order of ads' bytes
+	// List: the ranked list, or the sums beside it, are not those of the counts as they will
+	// be. It is always so where a count changes.
+	List      bool
+	Revision  int64 // of what changes, above all that there were
+	OldClicks int64 // as stored
+	Clicks    int64 // as they will be
+	Ads       int64
+	Top       []click.Row
+}
+
+// None tells whether nothing must change.
+func (d *Diff) None() bool { return len(d.Changes) == 0 && !d.List }
+
+// Compare says how a window that is stored must change to have the counts that it should,
+// which are in the order of ads' bytes. A list has top ads, or as many as the stored one. With ads, in
+// the order of their bytes, all others stay as they are.
+func Compare(start, size int64, filter string, stored *Stored, counted []click.Row, top int, ads []string) Diff {
+	d := Diff{Start: start, Size: size, Filter: filter, Revision: stored.Revision + 1}
+	if stored.List != nil {
+		top = max(top, len(stored.List.Top))
+	}
+	best := rank.NewFirst(max(top, 1))
+	each(stored.Rows, counted, func(ad []byte, old, now int64) {
+		if !among(ads, ad) {
+			now = old
+		}
+		if now != old {
+			d.Changes = append(d.Changes, Change{Ad: ad, Old: old, New: now})
+		}
+		d.OldClicks += old
+		if now > 0 {
+			d.Clicks += now
+			d.Ads++
+			best.Add(click.Row{Ad: ad, Count: now})
+		}
+	})
+	d.Top = best.Sorted()
+	d.List = !d.lists(stored.List)
+	return d
+}
+
+// each walks over two lists of rows, both in the order of ads' bytes.
+func each(old, now []click.Row, f func(ad []byte, old, now int64)) {
+	for len(old) > 0 || len(now) > 0 {
+		order := len(now) - len(old) // when one has no more, the other's is next
+		if len(old) > 0 && len(now) > 0 {
+			order = bytes.Compare(old[0].Ad, now[0].Ad)
+		}
+		var was, is click.Row
+		if order <= 0 && len(old) > 0 {
+			was, old = old[0], old[1:]
+		}
+		if order >= 0 && len(now) > 0 {
+			is, now = now[0], now[1:]
+		}
+		ad := was.Ad
+		if ad == nil {
+			ad = is.Ad
+		}
+		f(ad, was.Count, is.Count)
+	}
+}
+
+func among(ads []string, ad []byte) bool {
+	if len(ads) == 0 {
+		return true
+	}
+	_, ok := slices.BinarySearch(ads, string(ad))
+	return ok
+}
+
+// lists tells whether a list is that of the counts as they will be. It may be shorter than it could be.
+func (d *Diff) lists(l *click.Ranking) bool {
+	if l == nil {
+		return d.Ads == 0
+	}
+	return l.State != click.Provisional && l.Clicks == d.Clicks && l.Ads == d.Ads && (len(l.Top) > 0 || d.Ads == 0) && len(l.Top) <= len(d.Top) &&
+		slices.EqualFunc(l.Top, d.Top[:len(l.Top)], func(a, b click.Row) bool { return a.Count == b.Count && bytes.Equal(a.Ad, b.Ad) })
+}

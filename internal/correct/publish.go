@@ -1,0 +1,251 @@
+package correct
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/control"
+	"github.com/clickagg/clickagg/internal/stream"
+	"github.com/clickagg/clickagg/storage"
+)
+
+const (
+	pollWait  = 200 * time.Millisecond // between two looks at the store
+	sayWait   = 10 * time.Second       // until what does not show is said again
+	stuckWait = 10 * time.Minute       // without any progress
+	lookWait  = time.Second            // between two looks whether the job is still ours
+)
+
+// The phases of publishing, in their order.
+const (
+	Holding    = "waiting for the store to know of the correction"
+	Publishing = "publishing"
+	Storing    = "waiting for the store to show it"
+	Releasing  = "waiting for the store to know that it is done"
+)
+
+// Progress is how far Publish is: done of all that a phase has.
+type Progress struct {
+	Phase       string
+	Done, Total int64
+}
+
+// Publish publishes all that was added, as a whole, and returns when the store shows it. Watch is
+// told how far it is, at least every second or so; an error of it ends the work. After an error, and after a crash, the
+// store says of the time of the hold that it is provisional, until the correction was resumed and published.
+func (j *Job) Publish(ctx context.Context, watch func(Progress) error) error {
+	if len(j.spool.entries) == 0 && j.Correction.Hold.Number == 0 {
+		return nil
+	}
+	if err := j.hold(ctx); err != nil {
+		return err
+	}
+	for _, phase := range []func(context.Context, func(Progress) error) error{j.begin, j.say, j.await, j.release} {
+		if err := phase(ctx, watch); err != nil {
+			return fmt.Errorf("publish the correction: %w", err)
+		}
+	}
+	j.Metrics.rows.Add(float64(j.spool.rows))
+	j.Metrics.windows.Add(float64(len(j.spool.entries)))
+	return nil
+}
+
+// hold has the hold noted that all that was added lies in. One that there was before a crash is
+// kept if it is wide enough and nobody has ended it.
+func (j *Job) hold(ctx context.Context) error {
+	h := j.Correction.Hold
+	from, to := h.From, h.To
+	for i := range j.spool.entries {
+		e := &j.spool.entries[i]
+		if from == to {
+			from, to = e.start, e.start+e.size
+		}
+		from, to = min(from, e.start), max(to, e.start+e.size)
+	}
+	marks, err := j.Store.Marks(ctx)
+	if err != nil {
+		return fmt.Errorf("read marks: %w", err)
+	}
+	ended := slices.ContainsFunc(marks, func(m storage.Mark) bool { return m.Hold.Number == h.Number && m.Hold.Done })
+	if h.Number > 0 && !ended && from == h.From && to == h.To {
+		return nil
+	}
+	if err := control.NoteHold(ctx, j.Log, j.Topics.Control, &j.Correction, from, to); err != nil {
+		return err
+	}
+	return j.look(ctx)
+}
+
+// begin says that the hold begins, until the store knows it from every reducer in every partition.
+func (j *Job) begin(ctx context.Context, watch func(Progress) error) error {
+	return j.marked(ctx, click.Begin, Holding, watch)
+}
+
+// release says that the hold ends, until the store knows it.
+func (j *Job) release(ctx context.Context, watch func(Progress) error) error {
+	return j.marked(ctx, click.End, Releasing, watch)
+}
+
+func (j *Job) marked(ctx context.Context, step click.Step, phase string, watch func(Progress) error) error {
+	results, err := j.Log.Topic(ctx, j.Topics.Results)
+	if err != nil {
+		return err
+	}
+	h := j.Correction.Hold
+	all := int64(results.Partitions) * int64(j.Reducers)
+	return j.until(ctx, Progress{Phase: phase, Total: all}, watch, func() error {
+		messages := make([]stream.Message, j.Reducers)
+		for r := range messages {
+			c := click.Correction{Step: step, Number: h.Number, From: h.From, To: h.To}
+			messages[r] = stream.Message{Partition: int32(r), Value: c.Append(nil)}
+		}
+		return j.append(ctx, messages)
+	}, func() (done int64, err error) {
+		marks, err := j.Store.Marks(ctx)
+		for i := range marks {
+			if m := &marks[i]; m.Partitions == results.Partitions && m.Reducers == j.Reducers &&
+				m.Hold.Number == h.Number && (step == click.Begin || m.Hold.Done) {
+				done++
+			}
+		}
+		return done, err
+	})
+}
+
+// until says something, and again when it does not show for a while, until all of it is done.
+func (j *Job) until(ctx context.Context, p Progress, watch func(Progress) error, say func() error, look func() (int64, error)) error {
+	if err := say(); err != nil {
+		return err
+	}
+	said := j.Clock.Now()
+	moved := said
+	for {
+		done, err := look()
+		if err != nil && !errors.Is(err, storage.ErrUnavailable) {
+			return err
+		}
+		now := j.Clock.Now()
+		if done > p.Done {
+			moved, p.Done = now, done
+		}
+		if err := watch(p); err != nil {
+			return err
+		}
+		switch {
+		case p.Done == p.Total:
+			return nil
+		case now.Sub(moved) >= stuckWait:
+			return ErrStuck
+		case now.Sub(said) >= sayWait:
+			if err := say(); err != nil {
+				return err
+			}
+			said = now
+		}
+		if err := j.Clock.Sleep(ctx, pollWait); err != nil {
+			return err
+		}
+	}
+}
+
+// append writes to the partials topic, while the job is still ours.
+func (j *Job) append(ctx context.Context, messages []stream.Message) error {
+	if j.Clock.Now().Sub(j.looked) >= lookWait {
+		if err := j.look(ctx); err != nil {
+			return err
+		}
+	}
+	return j.Log.Append(ctx, j.Topics.Partials, messages)
+}
+
+// say says all changes.
+func (j *Job) say(ctx context.Context, watch func(Progress) error) error {
+	p := Progress{Phase: Publishing, Total: j.spool.rows}
+	for i := range j.spool.entries {
+		if err := watch(p); err != nil {
+			return err
+		}
+		rows, err := j.sayOne(ctx, &j.spool.entries[i])
+		if err != nil {
+			return err
+		}
+		p.Done += rows
+	}
+	j.Logger.Info("the correction is published", zap.Int64("rows", p.Done), zap.Int("windows", len(j.spool.entries)))
+	return watch(p)
+}
+
+// sayOne says the changes of one window under one filter, at a bounded pace, so that what is counted
+// live is not held up behind them.
+func (j *Job) sayOne(ctx context.Context, e *entry) (rows int64, err error) {
+	err = j.spool.each(e, func(c *click.Correction) error {
+		c.Number = j.Correction.Hold.Number
+		reducer := click.ReducerOf(c.From/e.size, j.Reducers)
+		if err := j.append(ctx, []stream.Message{{Partition: reducer, Value: c.Append(nil)}}); err != nil {
+			return err
+		}
+		rows += int64(len(c.Rows))
+		return j.Clock.Sleep(ctx, time.Duration(1+len(c.Rows))*time.Second/time.Duration(j.Pace))
+	})
+	return rows, err
+}
+
+// await waits until the store shows all changes.
+func (j *Job) await(ctx context.Context, watch func(Progress) error) error {
+	left := slices.Clone(j.spool.entries)
+	all := int64(len(left))
+	first := true
+	return j.until(ctx, Progress{Phase: Storing, Total: all}, watch, func() error {
+		if first {
+			first = false
+			return nil // just said
+		}
+		for i := range left {
+			if _, err := j.sayOne(ctx, &left[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func() (int64, error) {
+		var failed error
+		left = slices.DeleteFunc(left, func(e entry) bool {
+			if failed != nil {
+				return false
+			}
+			shown, err := j.shown(ctx, &e)
+			failed = err
+			return shown
+		})
+		return all - int64(len(left)), failed
+	})
+}
+
+// shown tells whether the store has the changes of one window under one filter.
+func (j *Job) shown(ctx context.Context, e *entry) (bool, error) {
+	stored, err := Read(ctx, j.Store, e.filter, e.start, e.size)
+	if err != nil {
+		return false, err
+	}
+	shown := true
+	rows := stored.Rows
+	err = j.spool.each(e, func(c *click.Correction) error {
+		for _, want := range c.Rows {
+			i, ok := slices.BinarySearchFunc(rows, want.Ad, func(r click.Row, ad []byte) int { return bytes.Compare(r.Ad, ad) })
+			shown = shown && ok == (want.Count > 0) && (!ok || rows[i].Count == want.Count)
+			rows = rows[i:] // both are in the order of ads
+		}
+		if c.Last {
+			d := Diff{Clicks: c.Clicks, Ads: c.Ads, Top: c.Top}
+			shown = shown && stored.List != nil && stored.List.Revision >= c.Revision && d.lists(stored.List)
+		}
+		return nil
+	})
+	return shown, err
+}
