@@ -17,21 +17,23 @@ func (h *Held) Holds(from, to int64) bool { return h.From < h.To && from < h.To 
 
 // HeldBy says what is held by the marks of a store: the time of every hold that is not done
 // everywhere. Where marks are of several corrections, because a store is being filled
-// again, nobody knows which ones are whole, and all time is held.
+// again, nobody knows which ones are whole, and all time is held. Marks from before partitions
+// or reducers were added only count with a hold that was open and that nobody went on with since.
 func HeldBy(marks []Mark) Held {
-	var newest click.Hold
+	partitions, reducers := newest(marks)
+	now := func(m *Mark) bool { return m.Partitions == partitions && m.Reducers == reducers }
+	var last click.Hold
 	oldest := int64(math.MaxInt64)
 	for i := range marks {
-		if h := marks[i].Hold; h.Number > newest.Number {
-			newest = h
+		if m := &marks[i]; now(m) {
+			oldest = min(oldest, m.Hold.Number)
+			if m.Hold.Number > last.Number {
+				last = m.Hold
+			}
 		}
-		oldest = min(oldest, marks[i].Hold.Number)
 	}
-	held := Held{Newest: newest.Number}
-	switch {
-	case newest.Number == 0:
-		return held
-	case oldest < newest.Number-1:
+	held := Held{Newest: last.Number}
+	if last.Number > 0 && oldest < last.Number-1 {
 		held.From, held.To = math.MinInt64, math.MaxInt64
 		return held
 	}
@@ -41,12 +43,12 @@ func HeldBy(marks []Mark) Held {
 		}
 		held.From, held.To = min(held.From, h.From), max(held.To, h.To)
 	}
-	if oldest < newest.Number {
-		widen(newest) // it has begun here, and not there
+	if oldest < last.Number {
+		widen(last) // it has begun here, and not there
 	}
 	for i := range marks {
-		if h := marks[i].Hold; h.Number > 0 && !h.Done {
-			widen(h)
+		if m := &marks[i]; m.Hold.Number > 0 && !m.Hold.Done && (now(m) || m.Hold.Number > last.Number) {
+			widen(m.Hold)
 		}
 	}
 	return held

@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"math"
+
 	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
 )
@@ -56,20 +58,28 @@ func VersionOf(touches []Touch, from, to int64) (version int64, settled bool) {
 // partitions' and reducers', click.None while one is missing. Only the marks of the greatest
 // numbers of partitions and reducers count, which are the newest.
 func Until(marks []Mark) (complete, closed int64) {
-	var newest Mark
-	var heard int64
+	partitions, reducers := newest(marks)
+	complete, closed = math.MaxInt64, math.MaxInt64
+	heard := int64(0)
 	for i := range marks {
-		m := &marks[i]
-		switch {
-		case heard == 0 || m.Partitions > newest.Partitions || m.Partitions == newest.Partitions && m.Reducers > newest.Reducers:
-			newest, heard = *m, 1
-		case m.Partitions == newest.Partitions && m.Reducers == newest.Reducers:
-			newest.Watermark, newest.Closed = min(newest.Watermark, m.Watermark), min(newest.Closed, m.Closed)
+		if m := &marks[i]; m.Partitions == partitions && m.Reducers == reducers {
+			complete, closed = min(complete, m.Watermark), min(closed, m.Closed)
 			heard++
 		}
 	}
-	if heard == 0 || heard < int64(newest.Partitions)*int64(newest.Reducers) {
+	if heard == 0 || heard < int64(partitions)*int64(reducers) {
 		return click.None, click.None
 	}
-	return newest.Watermark, newest.Closed
+	return complete, closed
+}
+
+// newest is the numbers of partitions and reducers that count: the greatest, for both only grow.
+func newest(marks []Mark) (partitions, reducers int32) {
+	for i := range marks {
+		m := &marks[i]
+		if m.Partitions > partitions || m.Partitions == partitions && m.Reducers > reducers {
+			partitions, reducers = m.Partitions, m.Reducers
+		}
+	}
+	return partitions, reducers
 }
