@@ -51,10 +51,14 @@ type Cell struct {
 	Ad       []byte
 	Start    int64 // of the window, Unix ms
 	Count    int64
+	Digest   uint64 // of the clicks, see [click.Sum]
 	Revision int64
 	State    click.State
 	Version  int64
 }
+
+// Sum is what the ad has.
+func (c *Cell) Sum() click.Sum { return click.Sum{Count: c.Count, Digest: c.Digest} }
 
 // WholeList asks for all ads of ranked lists.
 const WholeList = math.MaxInt

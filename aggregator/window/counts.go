@@ -20,7 +20,7 @@ type entry struct {
 	length  uint16
 	changed bool // since it was last said
 	share   bool // other shards have clicks of the ad in this window, too
-	count   int64
+	click.Sum
 }
 
 // adMax is the most bytes of an ad; the mapper's limit is far below.
@@ -44,12 +44,12 @@ func (c *counts) touchEntry(h uint64) uint64 {
 	if v == 0 {
 		return 0
 	}
-	return uint64(c.entries[v-1].count)
+	return uint64(c.entries[v-1].Count)
 }
 
-// add counts a click of an ad and returns the ad's place. It returns -1, and counts
+// add counts a click of an ad, with its digest, and returns the ad's place. It returns -1, and counts
 // nothing, when the ad is new and there is no room for it.
-func (c *counts) add(h uint64, ad []byte, limit int64) int {
+func (c *counts) add(h uint64, ad []byte, digest uint64, limit int64) int {
 	place := c.lookup(h, ad)
 	if place < 0 {
 		if int64(len(c.entries)) >= limit || len(c.arena)+len(ad) > math.MaxUint32 {
@@ -58,7 +58,7 @@ func (c *counts) add(h uint64, ad []byte, limit int64) int {
 		place = c.insert(h, ad)
 	}
 	e := &c.entries[place]
-	e.count++
+	e.Add(click.Sum{Count: 1, Digest: digest})
 	e.changed = true
 	return place
 }
@@ -108,7 +108,7 @@ func (c *counts) reindex(seed uint64) bool {
 
 // bytes is what the table occupies.
 func (c *counts) bytes() int64 {
-	return int64(8*cap(c.index) + 16*cap(c.entries) + cap(c.arena))
+	return int64(8*cap(c.index) + 24*cap(c.entries) + cap(c.arena))
 }
 
 // index leads from hashes to places in a list. It has a power of two of slots: 32 bits of

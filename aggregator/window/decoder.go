@@ -49,6 +49,14 @@ func (d *decoder) uint() uint64 {
 	return v
 }
 
+// uint64 reads eight bytes, big endian.
+func (d *decoder) uint64() uint64 {
+	if v := d.take(8); v != nil {
+		return binary.BigEndian.Uint64(v)
+	}
+	return 0
+}
+
 // int reads a uvarint up to a limit.
 func (d *decoder) int(limit int64) int64 {
 	v := d.uint()

@@ -233,5 +233,6 @@ func (s *Shard) restate(w *window, closing bool) click.State {
 	return click.Provisional
 }
 
-// rowBytes is about what a row takes in a partial.
+// rowBytes is about what a row takes in a partial, but for its digest: earlier releases had none, and
+// a standby of another release must cut an emission into the same chunks.
 func rowBytes(r click.Row) int { return len(r.Ad) + 8 }

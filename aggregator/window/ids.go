@@ -7,7 +7,7 @@ import (
 )
 
 // ids remembers the identities of counted clicks. It is a hash table cut into
-// segments by the top bits of the hash, so that growing, shrinking and clearing
+// segments by the top bits of the hash, which is the id's digest, so that growing, shrinking and clearing
 // away touch a small piece at a time. A segment is a flat array of slots and one
 // of tags, a byte for each slot: empty, freed (probes go on past it), or else a
 // part of the hash. Probes go over the tags alone, eight at a time, from the
@@ -44,6 +44,8 @@ type slot struct {
 	window uint32
 }
 
+func (c *slot) id() click.ID { return click.ID{Hi: c.hi, Lo: c.lo} }
+
 const (
 	freed    = 1
 	lowBits  = 0x0101010101010101
@@ -56,13 +58,6 @@ func zeroes(x uint64) uint64 { return (x - lowBits) &^ x & highBits }
 
 // first is the place of the lowest mark.
 func first(marks uint64) int { return bits.TrailingZeros64(marks) / 8 }
-
-// hashID folds an identity to what the table uses. Identities are hashes
-// already; the multiplication lets the table live with any.
-func hashID(id click.ID) uint64 {
-	hi, lo := bits.Mul64(id.Hi^0x9e3779b97f4a7c15, id.Lo^0xe7037ed1a0b428db)
-	return hi ^ lo
-}
 
 func tagOf(h uint64) uint64 {
 	if t := h & 0xff; t > freed {
@@ -192,7 +187,7 @@ func (t *ids) resize(g *segment, groups int) {
 	for i, tags := range old.tags {
 		for m := occupied(tags); m != 0; m &= m - 1 {
 			c := &old.slots[i*groupSlots+first(m)]
-			g.put(hashID(click.ID{Hi: c.hi, Lo: c.lo}), *c)
+			g.put(c.id().Digest(), *c)
 		}
 	}
 }

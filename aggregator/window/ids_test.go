@@ -33,11 +33,11 @@ func TestIDsAreAPlainSet(t *testing.T) {
 					want = Conflict
 				}
 			}
-			if got := table.find(hashID(k.id), k.id, check, k.window); got != want {
+			if got := table.find(k.id.Digest(), k.id, check, k.window); got != want {
 				t.Fatalf("seed %d: id %v window %d: %v, want %v", seed, k.id, k.window, got, want)
 			}
 			if want == 0 {
-				table.insert(hashID(k.id), slot{k.id.Hi, k.id.Lo, check, k.window})
+				table.insert(k.id.Digest(), slot{k.id.Hi, k.id.Lo, check, k.window})
 				model[k] = check
 			}
 			if rng.Intn(500) == 0 {
@@ -74,7 +74,7 @@ func TestIDsGiveMemoryBack(t *testing.T) {
 	fill := func(window uint32) {
 		for n := range int64(200_000) {
 			id := id(n + int64(window)*1_000_000)
-			table.insert(hashID(id), slot{id.Hi, id.Lo, 0, window})
+			table.insert(id.Digest(), slot{id.Hi, id.Lo, 0, window})
 		}
 	}
 	fill(1)

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+
+	"github.com/clickagg/clickagg/internal/click"
 )
 
 // set is a set of filters: what the bits of masks stand for. Equal ones that a
@@ -58,8 +60,8 @@ type masked struct {
 }
 
 type cell struct {
-	mask    uint64
-	count   int64
+	mask uint64
+	click.Sum
 	place   uint32 // of the ad
 	set     uint16 // in sets
 	changed bool   // since it was last said
@@ -80,8 +82,8 @@ func (m *masked) number(s *set) uint16 {
 	return uint16(at)
 }
 
-// add counts a click of the ad at a place and returns the cell's place.
-func (m *masked) add(adHash uint64, place uint32, set uint16, mask uint64) int {
+// add counts a click, with its digest, of the ad at a place and returns the cell's place.
+func (m *masked) add(adHash uint64, place uint32, set uint16, mask, digest uint64) int {
 	h := hashMask(adHash, set, mask)
 	at := m.lookup(h, place, set, mask)
 	if at < 0 {
@@ -91,7 +93,7 @@ func (m *masked) add(adHash uint64, place uint32, set uint16, mask uint64) int {
 		m.index.put(h, at)
 	}
 	c := &m.cells[at]
-	c.count++
+	c.Add(click.Sum{Count: 1, Digest: digest})
 	c.changed = true
 	return at
 }
@@ -170,4 +172,4 @@ func (m *masked) said() {
 }
 
 // bytes is what the table occupies.
-func (m *masked) bytes() int64 { return int64(8*cap(m.index) + 24*cap(m.cells)) }
+func (m *masked) bytes() int64 { return int64(8*cap(m.index) + 32*cap(m.cells)) }

@@ -180,15 +180,16 @@ func passed(c *click.Routed, filter string) bool {
 
 // recount counts one window under one filter from all clicks.
 func (m *model) recount(start int64, filter string) (rows []click.Row, clicks int64) {
-	n := map[string]int64{}
+	n, digests := map[string]int64{}, map[string]uint64{}
 	for _, c := range m.counted {
 		if m.start(c.Time) == start && passed(&c, filter) {
 			n[string(c.Ad)]++
+			digests[string(c.Ad)] += c.ID.Digest()
 			clicks++
 		}
 	}
 	for ad, count := range n {
-		rows = append(rows, click.Row{Ad: []byte(ad), Count: count})
+		rows = append(rows, click.Row{Ad: []byte(ad), Count: count, Digest: digests[ad]})
 	}
 	slices.SortFunc(rows, func(a, b click.Row) int { return bytes.Compare(a.Ad, b.Ad) })
 	return rows, clicks

@@ -97,7 +97,7 @@ func (r *restoring) restoreIDs() {
 			hi: binary.BigEndian.Uint64(b), lo: binary.BigEndian.Uint64(b[8:]),
 			check: binary.BigEndian.Uint32(b[16:]), window: binary.BigEndian.Uint32(b[20:]),
 		}
-		h := hashID(click.ID{Hi: c.hi, Lo: c.lo})
+		h := c.id().Digest()
 		if g := t.segment(h); i == 0 && g.taken == 0 {
 			t.resize(g, (int(n)*4/3+2*groupSlots)/groupSlots)
 		}
@@ -111,9 +111,7 @@ func (r *restoring) restoreHead() {
 	s.position = r.int(totalMax)
 	s.clock, s.watermark, s.emitted = r.time(), r.time(), r.time()
 	s.gone, s.forgotten = r.int(windowsMax), r.int(windowsMax)
-	for _, c := range r.take(8) {
-		s.seed = s.seed<<8 | uint64(c)
-	}
+	s.seed = r.uint64()
 	if s.forgotten > s.gone || s.emitted > s.clock {
 		r.fail("bounds out of order")
 	}

@@ -18,17 +18,33 @@ func (r *restoring) window() *window {
 	return w
 }
 
+// sum reads a number of clicks and their digest.
+func (r *restoring) sum() click.Sum {
+	return click.Sum{Count: r.int(totalMax), Digest: r.digest()}
+}
+
+// digest reads a digest: it is unknown in what earlier releases wrote.
+func (r *restoring) digest() uint64 {
+	if r.version <= undigestedVersion {
+		return 0
+	}
+	return r.uint64()
+}
+
+// click reads one more click.
+func (r *restoring) click() click.Sum { return click.Sum{Count: 1, Digest: r.digest()} }
+
 // restoreAds reads further ads of a window.
 func (r *restoring) restoreAds() {
 	w := r.window()
 	for n := r.count(2); n > 0 && r.err == nil; n-- {
 		ad := r.take(int(r.int(adMax)))
-		count := r.int(totalMax)
-		if count == 0 || len(w.ads.arena)+len(ad) > math.MaxUint32 {
+		sum := r.sum()
+		if sum.Count == 0 || len(w.ads.arena)+len(ad) > math.MaxUint32 {
 			r.fail("an ad that cannot be")
 			return
 		}
-		w.ads.entries = append(w.ads.entries, entry{at: uint32(len(w.ads.arena)), length: uint16(len(ad)), count: count})
+		w.ads.entries = append(w.ads.entries, entry{at: uint32(len(w.ads.arena)), length: uint16(len(ad)), Sum: sum})
 		w.ads.arena = append(w.ads.arena, ad...)
 	}
 }
@@ -36,15 +52,15 @@ func (r *restoring) restoreAds() {
 // restoreAgain adds clicks to ads that are known.
 func (r *restoring) restoreAgain() {
 	w := r.window()
-	r.places(len(w.ads.entries), "a click of no ad", func(i int64) { w.ads.entries[i].count++ })
+	r.places(len(w.ads.entries), "a click of no ad", func(i int64) { w.ads.entries[i].Add(r.click()) })
 }
 
 // restoreCells reads further cells of a window. Whether they can be is seen at the end.
 func (r *restoring) restoreCells() {
 	w := r.window()
 	for n := r.count(4); n > 0 && r.err == nil; n-- {
-		c := cell{place: uint32(r.int(math.MaxUint32)), set: uint16(r.int(setsMost)), mask: r.uint(), count: r.int(totalMax)}
-		if c.count == 0 || c.mask == 0 {
+		c := cell{place: uint32(r.int(math.MaxUint32)), set: uint16(r.int(setsMost)), mask: r.uint(), Sum: r.sum()}
+		if c.Count == 0 || c.mask == 0 {
 			r.fail("a cell that cannot be")
 			return
 		}
@@ -55,7 +71,7 @@ func (r *restoring) restoreCells() {
 // restorePassed adds clicks to cells that are known.
 func (r *restoring) restorePassed() {
 	w := r.window()
-	r.places(len(w.masked.cells), "a click of no cell", func(i int64) { w.masked.cells[i].count++ })
+	r.places(len(w.masked.cells), "a click of no cell", func(i int64) { w.masked.cells[i].Add(r.click()) })
 }
 
 // places reads a list of places, of so many.
@@ -121,7 +137,7 @@ func (r *restoring) restoreWindows() {
 			r.restoreMasked(w)
 		}
 		for i := range w.ads.entries {
-			w.clicks += w.ads.entries[i].count
+			w.clicks += w.ads.entries[i].Count
 		}
 		r.s.windows = append(r.s.windows, w)
 	}
@@ -153,9 +169,9 @@ func (r *restoring) restoreMasked(w *window) {
 	passed := map[uint32]int64{}
 	for i := range m.cells {
 		c := &m.cells[i]
-		passed[c.place] += c.count
+		passed[c.place] += c.Count
 		switch {
-		case int64(c.place) >= int64(len(w.ads.entries)) || passed[c.place] > w.ads.entries[c.place].count:
+		case int64(c.place) >= int64(len(w.ads.entries)) || passed[c.place] > w.ads.entries[c.place].Count:
 			r.fail("a cell without its clicks")
 			return
 		case int(c.set) >= len(m.sets) || c.mask>>(len(m.sets[c.set].filters)-1)>>1 != 0:

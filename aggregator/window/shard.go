@@ -19,8 +19,8 @@ type Config struct {
 	// names none but those that are spread. It has no influence on what the shard says.
 	Heavy int64
 
-	// PartialBytes is about how large a partial may become. Only a ranked list or a
-	// row that is larger by itself goes beyond. 0 is 400 KiB.
+	// PartialBytes is about how large a partial may become, but for the 8 bytes of each row's
+	// digest. Only a ranked list or a row that is larger by itself goes beyond. 0 is 400 KiB.
 	PartialBytes int
 }
 

@@ -11,17 +11,17 @@ import (
 // piece; see [Snapshot] for why it is of one position all the same. In which order
 // ids and blocks stand has no meaning.
 //
-// Layout, version 4 (uvarints unless said otherwise; "time" is a byte 0 for
+// Layout, version 5 (uvarints unless said otherwise; "time" is a byte 0 for
 // none, or a byte 1 and a varint of Unix ms):
 //
-//	byte version = 4
+//	byte version = 5
 //	Shard, Shards, Reducers, Size
 //	blocks, each a byte that says what it is, and
 //	  ids:     4 bytes n, big endian, n ids: 8 bytes hi, 8 bytes lo, 4 bytes check, 4 bytes window, big endian
-//	  ads:     number of a window, n further ads of it in the order they came: length + ad, count
-//	  clicks:  number of a window, n places of ads above: one more click of each
-//	  cells:   number of a window, n further cells of it in the order they came: place of the ad, number of the set, mask, count
-//	  passed:  number of a window, n places of cells above: one more click of each
+//	  ads:     number of a window, n further ads of it in the order they came: length + ad, count, digest
+//	  clicks:  number of a window, n places of ads above, each with the digest of one more click of it
+//	  cells:   number of a window, n further cells of it in the order they came: place of the ad, number of the set, mask, count, digest
+//	  passed:  number of a window, n places of cells above, likewise
 //	the block end:
 //	  position; time clock, watermark, emitted
 //	  gone, forgotten; 8 bytes seed
@@ -34,13 +34,15 @@ import (
 //	    n sets of filters, as click.AppendFilters writes them, how many cells, n places of those that changed
 //	  how many ids
 //
-// Version 3, which is read as well, knows of no sets and cells.
+// A digest is 8 bytes, big endian. Version 4, which is read as well, has none, and version 3 knows
+// of no sets and cells.
 //
 // Blocks may hold ids of windows below forgotten and ads of windows below gone,
 // which were let go of while the snapshot was taken: they are passed over.
 const (
-	snapshotVersion = 4
-	unmaskedVersion = 3
+	snapshotVersion   = 5
+	undigestedVersion = 4
+	unmaskedVersion   = 3
 )
 
 // The blocks.
@@ -77,10 +79,16 @@ type Snapshot struct {
 // taken is how far a window is taken.
 type taken struct {
 	window *window
-	ads    int      // the first ones, which are taken
-	again  []uint32 // places of those of them that were clicked since
-	cells  int      // likewise
-	passed []uint32
+	ads    int     // the first ones, which are taken
+	again  []since // those of them that were clicked since
+	cells  int     // likewise
+	passed []since
+}
+
+// since is a click of what is taken.
+type since struct {
+	place  uint32
+	digest uint64
 }
 
 // Snapshot begins a snapshot. One that was begun before is given up.
@@ -149,10 +157,10 @@ func (t *Snapshot) counted(hash uint64, c slot, w *window, ad, cell int) {
 			continue
 		}
 		if ad < k.ads {
-			k.again = append(k.again, uint32(ad))
+			k.again = append(k.again, since{uint32(ad), hash})
 		}
 		if cell >= 0 && cell < k.cells {
-			k.passed = append(k.passed, uint32(cell))
+			k.passed = append(k.passed, since{uint32(cell), hash})
 		}
 		return
 	}
@@ -163,22 +171,23 @@ func (t *Snapshot) appendSince(b []byte) []byte {
 	b = appendIDs(b, t.ids)
 	t.ids = t.ids[:0]
 	for _, k := range t.windows {
-		b = k.appendPlaces(b, blockAgain, k.again)
-		b = k.appendPlaces(b, blockPassed, k.passed)
+		b = k.appendClicks(b, blockAgain, k.again)
+		b = k.appendClicks(b, blockPassed, k.passed)
 		k.again, k.passed = k.again[:0], k.passed[:0]
 	}
 	return b
 }
 
-// appendPlaces adds a block of places, if there is one.
-func (k *taken) appendPlaces(b []byte, block byte, places []uint32) []byte {
-	if len(places) == 0 {
+// appendClicks adds a block of clicks, if there is one.
+func (k *taken) appendClicks(b []byte, block byte, clicks []since) []byte {
+	if len(clicks) == 0 {
 		return b
 	}
 	b = binary.AppendUvarint(append(b, block), uint64(k.window.number))
-	b = binary.AppendUvarint(b, uint64(len(places)))
-	for _, place := range places {
-		b = binary.AppendUvarint(b, uint64(place))
+	b = binary.AppendUvarint(b, uint64(len(clicks)))
+	for _, c := range clicks {
+		b = binary.AppendUvarint(b, uint64(c.place))
+		b = binary.BigEndian.AppendUint64(b, c.digest)
 	}
 	return b
 }
@@ -208,7 +217,7 @@ func (k *taken) appendAds(b []byte, end int) []byte {
 			e := &ads.entries[i]
 			b = binary.AppendUvarint(b, uint64(e.length))
 			b = append(b, ads.ad(e)...)
-			b = binary.AppendUvarint(b, uint64(e.count))
+			b = appendSum(b, e.Sum)
 		}
 		k.ads += n
 	}
@@ -227,11 +236,15 @@ func (k *taken) appendCells(b []byte, end int) []byte {
 			b = binary.AppendUvarint(b, uint64(c.place))
 			b = binary.AppendUvarint(b, uint64(c.set))
 			b = binary.AppendUvarint(b, c.mask)
-			b = binary.AppendUvarint(b, uint64(c.count))
+			b = appendSum(b, c.Sum)
 		}
 		k.cells += n
 	}
 	return b
+}
+
+func appendSum(b []byte, s click.Sum) []byte {
+	return binary.BigEndian.AppendUint64(binary.AppendUvarint(b, uint64(s.Count)), s.Digest)
 }
 
 // appendEnd adds what is small.

@@ -3,6 +3,7 @@ package window
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"math/rand"
@@ -21,12 +22,13 @@ func state(s *Shard) []byte {
 	for _, w := range s.live() {
 		for i := range w.ads.entries {
 			e := &w.ads.entries[i]
-			b = append(append(b, w.ads.ad(e)...), 0, byte(e.count), byte(e.count>>8), byte(e.count>>16))
+			b = append(append(b, w.ads.ad(e)...), 0, byte(e.Count), byte(e.Count>>8), byte(e.Count>>16))
+			b = binary.BigEndian.AppendUint64(b, e.Digest)
 		}
 	}
 	for _, w := range s.live() {
 		for _, c := range w.masked.cells {
-			b = fmt.Appendf(b, "%d %v %b %d\n", c.place, w.masked.sets[c.set].filters, c.mask, c.count)
+			b = fmt.Appendf(b, "%d %v %b %d %x\n", c.place, w.masked.sets[c.set].filters, c.mask, c.Count, c.Digest)
 		}
 	}
 	for _, w := range s.windows {
@@ -146,27 +148,36 @@ func TestSnapshotOfManyIDs(t *testing.T) {
 	}
 }
 
-// A snapshot of the release before there were filters is read, and written anew.
+// Snapshots of the releases before there were filters, and before there were digests, are read,
+// and written anew. What was counted without a digest has none, however it goes on.
 func TestRestoreOlder(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("testdata/snapshot-3.hex")
-	if err != nil {
-		t.Fatal(err)
-	}
-	old, err := hex.DecodeString(string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := Config{Shard: 1, Shards: 3, Reducers: 2, Size: 1000, Filter: click.FilterAll}
-	s, err := Restore(cfg, old)
-	if err != nil || old[0] != unmaskedVersion {
-		t.Fatalf("version %d: %v", old[0], err)
-	}
-	if st := s.Status(); st.Windows < 2 || st.IDs < 5 || st.Ads < 3 {
-		t.Errorf("%+v", st)
-	}
-	again, err := Restore(cfg, s.AppendSnapshot(nil))
-	if err != nil || !bytes.Equal(state(again), state(s)) {
-		t.Errorf("written anew and restored: %v", err)
+	for _, version := range []byte{unmaskedVersion, undigestedVersion} {
+		text, err := os.ReadFile(fmt.Sprintf("testdata/snapshot-%d.hex", version))
+		if err != nil {
+			t.Fatal(err)
+		}
+		old, err := hex.DecodeString(string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := Config{Shard: 1, Shards: 3, Reducers: 2, Size: 1000, Filter: click.FilterAll}
+		s, err := Restore(cfg, old)
+		if err != nil || old[0] != version {
+			t.Fatalf("version %d: %v", old[0], err)
+		}
+		if st := s.Status(); st.Windows < 2 || st.IDs < 5 || st.Ads < 3 {
+			t.Errorf("%+v", st)
+		}
+		again, err := Restore(cfg, s.AppendSnapshot(nil))
+		if err != nil || !bytes.Equal(state(again), state(s)) {
+			t.Errorf("version %d, written anew and restored: %v", version, err)
+		}
+		w := s.live()[0]
+		ad := bytes.Clone(w.ads.ad(&w.ads.entries[0]))
+		known, added := w.ads.add(click.HashAd(ad, s.seed), ad, 7, 1000), w.ads.add(click.HashAd([]byte("new"), s.seed), []byte("new"), 7, 1000)
+		if w.ads.entries[known].Known() || w.ads.entries[added].Sum != (click.Sum{Count: 1, Digest: 7}) {
+			t.Errorf("version %d: then %+v and %+v", version, w.ads.entries[known], w.ads.entries[added])
+		}
 	}
 }

@@ -246,12 +246,20 @@ func (p *player) hear() {
 				under = " under " + w.Filter
 			}
 			p.out("%s %v %s%s rev %d:%s (clicks %d, ads %d; top%s)", who, w.State, clock(w.Start), under, w.Revision,
-				rows(w.Rows), w.Clicks, w.Ads, rows(w.Top))
+				sums(w.Rows), w.Clicks, w.Ads, rows(w.Top))
 		}
 		if part.Last {
 			p.out("%s mark %s%s", who, clock(part.Watermark), progress(part.Sources))
 		}
 	}
+}
+
+// sums is rows with the first digits of their digests.
+func sums(rows []click.Row) (text string) {
+	for _, r := range rows {
+		text += fmt.Sprintf(" %s=%d#%04x", r.Ad, r.Count, r.Digest>>48)
+	}
+	return text
 }
 
 func rows(rows []click.Row) (text string) {

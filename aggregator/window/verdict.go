@@ -56,7 +56,7 @@ type pending struct {
 	number uint32  // of its window
 	window *window // when it is at hand; only touch may use it
 	set    *set    // its filters; nil when it passed none
-	hash   uint64  // of its identity
+	hash   uint64  // of its identity: its digest
 	adHash uint64
 }
 
@@ -144,7 +144,7 @@ func (s *Shard) locate(block []pending) {
 	var start, number int64
 	for i := range block {
 		p := &block[i]
-		p.hash = hashID(p.ID)
+		p.hash = p.ID.Digest()
 		if p.Time < start || p.Time-start >= s.cfg.Size {
 			number = p.Time / s.cfg.Size
 			start = number * s.cfg.Size
@@ -188,7 +188,7 @@ func (s *Shard) verdict(p *pending) Verdict {
 	}
 	w := s.window(p.number)
 	ads := len(w.ads.entries)
-	place := w.ads.add(p.adHash, p.Ad, s.rules.MaxAds)
+	place := w.ads.add(p.adHash, p.Ad, p.hash, s.rules.MaxAds)
 	if place < 0 {
 		return Crowded
 	}
@@ -197,7 +197,7 @@ func (s *Shard) verdict(p *pending) Verdict {
 	}
 	cell := -1
 	if p.set != nil {
-		cell = w.masked.add(p.adHash, uint32(place), w.masked.number(p.set), p.Mask)
+		cell = w.masked.add(p.adHash, uint32(place), w.masked.number(p.set), p.Mask, p.hash)
 	}
 	w.clicks++
 	w.changed = true

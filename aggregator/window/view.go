@@ -12,7 +12,7 @@ type view struct {
 
 // sum is what an ad has under one filter.
 type sum struct {
-	count   int64
+	click.Sum
 	changed bool
 }
 
@@ -35,12 +35,12 @@ func (v view) under(ads *counts, m *masked, filter string) view {
 			continue
 		}
 		s := &v.sums[c.place]
-		if s.count == 0 {
+		if s.Count == 0 {
 			v.places = append(v.places, c.place)
 		}
-		s.count += c.count
+		s.Add(c.Sum)
 		s.changed = s.changed || c.changed
-		v.clicks += c.count
+		v.clicks += c.Count
 	}
 	return v
 }
@@ -64,12 +64,20 @@ func (v *view) at(i int) uint32 {
 	return v.places[i]
 }
 
-// count is what the ad at a place has.
+// sum is what the ad at a place has.
+func (v *view) sum(place uint32) click.Sum {
+	if v.whole() {
+		return v.entries[place].Sum
+	}
+	return v.sums[place].Sum
+}
+
+// count is how many clicks that is.
 func (v *view) count(place uint32) int64 {
 	if v.whole() {
-		return v.entries[place].count
+		return v.entries[place].Count
 	}
-	return v.sums[place].count
+	return v.sums[place].Count
 }
 
 // changed tells whether that was not said yet.
@@ -82,5 +90,6 @@ func (v *view) changed(place uint32) bool {
 
 // row is what is said of the ad at a place.
 func (v *view) row(place uint32) click.Row {
-	return click.Row{Ad: v.ad(&v.entries[place]), Count: v.count(place)}
+	s := v.sum(place)
+	return click.Row{Ad: v.ad(&v.entries[place]), Count: s.Count, Digest: s.Digest}
 }

@@ -66,8 +66,8 @@ func ParseHold(text string) (Hold, error) {
 // and of a change
 //
 //	uvarint length + filter, uvarint Revision
-//	uvarint number of rows, each uvarint length + ad, uvarint count
-//	byte    Last (0 or 1); if 1: uvarint Clicks, Ads, top rows as above
+//	uvarint number of rows, each uvarint length + ad, uvarint count, 8 bytes digest, big endian
+//	byte    Last (0 or 1); if 1: uvarint Clicks, Ads, top rows as above, without digests
 type Correction struct {
 	Step   Step
 	Number int64 // of the hold
@@ -98,9 +98,9 @@ func (c *Correction) Append(b []byte) []byte {
 		return b
 	}
 	b = AppendTotal(AppendBytes(b, c.Filter), c.Revision)
-	b = AppendFlag(AppendRows(b, c.Rows), c.Last)
+	b = AppendFlag(AppendRows(b, c.Rows, true), c.Last)
 	if c.Last {
-		b = AppendRows(AppendTotal(AppendTotal(b, c.Clicks), c.Ads), c.Top)
+		b = AppendRows(AppendTotal(AppendTotal(b, c.Clicks), c.Ads), c.Top, false)
 	}
 	return b
 }
@@ -117,9 +117,9 @@ func (c *Correction) Parse(b []byte) error {
 		d.Fail()
 	}
 	if c.Step == Change {
-		c.Filter, c.Revision, c.Rows = d.Text(c.Filter), d.Total(), d.Rows(c.Rows)
+		c.Filter, c.Revision, c.Rows = d.Text(c.Filter), d.Total(), d.Rows(c.Rows, true)
 		if c.Last = d.Flag(); c.Last {
-			c.Clicks, c.Ads, c.Top = d.Total(), d.Total(), d.Rows(c.Top)
+			c.Clicks, c.Ads, c.Top = d.Total(), d.Total(), d.Rows(c.Top, false)
 		}
 	} else {
 		c.Filter = ""

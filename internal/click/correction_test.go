@@ -10,7 +10,7 @@ import (
 func goldenCorrection() Correction {
 	return Correction{
 		Step: Change, Number: 3, From: goldenMinute, To: goldenMinute + 60_000, Filter: FilterAll, Revision: 2,
-		Rows: []Row{{Ad: []byte("ad-1"), Count: 201}, {Ad: []byte("ad-9")}}, Last: true, Clicks: 290, Ads: 2,
+		Rows: []Row{{Ad: []byte("ad-1"), Count: 201, Digest: 1<<63 + 5}, {Ad: []byte("ad-9")}}, Last: true, Clicks: 290, Ads: 2,
 		Top: []Row{{Ad: []byte("ad-1"), Count: 201}},
 	}
 }

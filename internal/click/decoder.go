@@ -27,6 +27,9 @@ func (d *Decoder) Fail() { d.bad, d.b = true, nil }
 // Bad tells whether something malformed was met.
 func (d *Decoder) Bad() bool { return d.bad }
 
+// More tells whether bytes are left.
+func (d *Decoder) More() bool { return len(d.b) > 0 }
+
 // End returns [ErrWire], wrapped with what was read, after a fault or when bytes are left.
 func (d *Decoder) End(what string) error {
 	if d.bad || len(d.b) != 0 {
@@ -98,6 +101,15 @@ func (d *Decoder) Int() int64 {
 	return v
 }
 
+// Uint64 reads eight bytes, big endian.
+func (d *Decoder) Uint64() uint64 {
+	b := d.take(8)
+	if b == nil {
+		return 0
+	}
+	return binary.BigEndian.Uint64(b)
+}
+
 // Count reads a length and refuses one that the rest of the buffer cannot hold
 // at size bytes each, so that a forged length allocates nothing.
 func (d *Decoder) Count(size int) int {
@@ -163,11 +175,15 @@ func (d *Decoder) State() State {
 }
 
 // Rows reads what [AppendRows] wrote and reuses a slice. The ads are views.
-func (d *Decoder) Rows(into []Row) []Row {
+func (d *Decoder) Rows(into []Row, digests bool) []Row {
 	into = into[:0]
 	for range d.Count(2) {
 		ad := d.Bytes()
-		into = append(into, Row{Ad: ad, Count: d.Total()})
+		row := Row{Ad: ad, Count: d.Total()}
+		if digests {
+			row.Digest = d.Uint64()
+		}
+		into = append(into, row)
 		if d.bad {
 			return nil
 		}

@@ -98,6 +98,12 @@ func TestGolden(t *testing.T) {
 	golden(t, "section-masks.golden", []byte(hex.Dump(goldenMasks().Append(nil))))
 	p.Windows[0].Ads, p.Windows[0].Shares = 2, []Row{{Ad: []byte("ad-4"), Count: 1000}}
 	golden(t, "partial-shares.golden", []byte(hex.Dump(p.Append(nil))))
+	for _, rows := range [][]Row{p.Windows[0].Rows[:2], p.Windows[0].Shares} { // of ad-3 it is unknown
+		for i := range rows {
+			rows[i].Digest = ID{Hi: 1, Lo: uint64(i)}.Digest()
+		}
+	}
+	golden(t, "partial-digests.golden", []byte(hex.Dump(p.Append(nil))))
 	c := goldenCorrection()
 	golden(t, "correction.golden", []byte(hex.Dump(c.Append(nil))))
 	account := goldenAccount()
@@ -106,6 +112,8 @@ func TestGolden(t *testing.T) {
 		Ad: []byte(`q"\é`), Start: goldenMinute, Size: 60_000, Filter: FilterAll, Count: 17, Revision: 1, State: Final, Version: 812,
 	}
 	golden(t, "result.golden.json", append(result.AppendJSON(nil), '\n'))
+	result.Digest = ID{Hi: 1, Lo: 2}.Digest()
+	golden(t, "result-digest.golden.json", append(result.AppendJSON(nil), '\n'))
 	ranking := Ranking{
 		Start: goldenMinute, Size: 60_000, Filter: FilterAll, State: Corrected, Revision: 2, Version: 813, Clicks: 18, Ads: 2,
 		Top: []Row{{Ad: []byte(`q"\é`), Count: 17}, {Ad: []byte("ad-2"), Count: 1}},

@@ -27,6 +27,10 @@ func (r Router) Route(ad, eventID []byte) (shard int32, id ID) {
 	return int32((h >> 32) * r.shards >> 32), ID{Hi: u.Hi, Lo: u.Lo}
 }
 
+// OneShard is the router of the same cluster if it had one shard: it gives clicks the same
+// identities.
+func (r Router) OneShard() Router { return NewRouter(r.secret, 1) }
+
 // Home returns the shard of an ad, which is that of all its clicks unless it is spread.
 func (r Router) Home(ad []byte) int32 {
 	return int32((xxh3.HashSeed(ad, r.secret) >> 32) * r.shards >> 32)

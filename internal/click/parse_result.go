@@ -16,7 +16,7 @@ import (
 // backslashes or control characters or the filter is another than [FilterAll].
 // Other writers' spacing, order of fields and escapes are understood as well;
 // the fields are not negotiable: each must be there once, of its own type, and
-// no other. Errors wrap [ErrWire].
+// no other; only the digest may be missing. Errors wrap [ErrWire].
 //
 // A result whose ad is not valid UTF-8 is refused. None is ever written: the
 // mapper refuses such clicks.
@@ -59,6 +59,7 @@ func ownResult(b []byte) (r Result, ok bool) {
 	r.Filter = s.filter()
 	s.skip(`,"count":`)
 	r.Count = s.integer()
+	r.Digest = s.digest()
 	s.skip(`,"revision":`)
 	r.Revision = s.integer()
 	s.skip(`,"state":"`)
@@ -148,6 +149,35 @@ func (s *scanner) integer() int64 {
 	return n
 }
 
+// digest reads a digest, 0 when there is none.
+func (s *scanner) digest() uint64 {
+	const field = `,"digest":"`
+	if len(s.b) < len(field) || string(s.b[:len(field)]) != field {
+		return 0
+	}
+	s.b = s.b[len(field):]
+	v, ok := parseDigest(s.until('"'))
+	if !ok {
+		s.fail()
+	}
+	return v
+}
+
+// parseDigest reads what appendDigest wrote. None is written that is 0.
+func parseDigest[T []byte | string](text T) (v uint64, ok bool) {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= '0' && c <= '9':
+			v = v<<4 | uint64(c-'0')
+		case c >= 'a' && c <= 'f':
+			v = v<<4 | uint64(c-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return v, len(text) == 16 && v != 0
+}
+
 // parseStart reads a window's start, which falls on a millisecond of a year that
 // can be written in four digits.
 func parseStart(text []byte) (int64, error) {
@@ -181,9 +211,17 @@ var resultFields = map[string]func(*Result, json.Token) error{
 	},
 	"filter":    func(r *Result, t json.Token) (err error) { r.Filter, err = text(t); return err },
 	"window_ms": func(r *Result, t json.Token) (err error) { r.Size, err = integer(t); return err },
-	"count":     func(r *Result, t json.Token) (err error) { r.Count, err = integer(t); return err },
-	"revision":  func(r *Result, t json.Token) (err error) { r.Revision, err = integer(t); return err },
-	"version":   func(r *Result, t json.Token) (err error) { r.Version, err = integer(t); return err },
+	"digest": func(r *Result, t json.Token) error {
+		s, err := text(t)
+		var ok bool
+		if r.Digest, ok = parseDigest(s); err == nil && !ok {
+			err = errors.New("not 16 hexadecimal digits")
+		}
+		return err
+	},
+	"count":    func(r *Result, t json.Token) (err error) { r.Count, err = integer(t); return err },
+	"revision": func(r *Result, t json.Token) (err error) { r.Revision, err = integer(t); return err },
+	"version":  func(r *Result, t json.Token) (err error) { r.Version, err = integer(t); return err },
 	"state": func(r *Result, t json.Token) error {
 		s, err := text(t)
 		if err == nil {
@@ -244,6 +282,7 @@ func foreignResult(b []byte) (r Result, err error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return r, errors.New("something follows the object")
 	}
+	seen["digest"] = true // it may be missing
 	if len(seen) != len(resultFields) {
 		return r, fmt.Errorf("%d of %d fields", len(seen), len(resultFields))
 	}

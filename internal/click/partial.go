@@ -37,6 +37,8 @@ import (
 //	  uvarint number of top rows, the same
 //
 // In version 3 each window ends with a uvarint number of shares, the same, and some window has one.
+// Version 4 is as version 3, but each count of a row and of a share is followed by 8 bytes of digest,
+// big endian, and some row or share has one that is known; shares there may be none.
 type Partial struct {
 	Shard, Shards int32
 	Prev          int64 // the shard's Position when it spoke last; 0 when it never did
@@ -83,24 +85,44 @@ type WindowPart struct {
 const (
 	partialVersion       = 2
 	partialSharesVersion = 3 // with shares
+	partialDigestVersion = 4 // with digests
 )
 
-// AppendRows encodes a list of ads and counts. Read it with [Decoder.Rows].
-func AppendRows(b []byte, rows []Row) []byte {
+// AppendRows encodes a list of ads and counts, with their digests or without. Read it with
+// [Decoder.Rows].
+func AppendRows(b []byte, rows []Row, digests bool) []byte {
 	b = binary.AppendUvarint(b, uint64(len(rows)))
 	for i := range rows {
 		b = AppendBytes(b, rows[i].Ad)
 		b = AppendTotal(b, rows[i].Count)
+		if digests {
+			b = binary.BigEndian.AppendUint64(b, rows[i].Digest)
+		}
 	}
 	return b
 }
 
+// version is the least one that can say it.
+func (p *Partial) version() byte {
+	version := byte(partialVersion)
+	for i := range p.Windows {
+		w := &p.Windows[i]
+		if slices.ContainsFunc(w.Rows, digested) || slices.ContainsFunc(w.Shares, digested) {
+			return partialDigestVersion
+		}
+		if len(w.Shares) > 0 {
+			version = partialSharesVersion
+		}
+	}
+	return version
+}
+
+func digested(r Row) bool { return r.Digest != 0 }
+
 // Append encodes the partial after b.
 func (p *Partial) Append(b []byte) []byte {
-	version := byte(partialVersion)
-	if slices.ContainsFunc(p.Windows, func(w WindowPart) bool { return len(w.Shares) > 0 }) {
-		version = partialSharesVersion
-	}
+	version := p.version()
+	digests := version == partialDigestVersion
 	b = append(b, version)
 	for _, v := range [...]int64{int64(p.Shard), int64(p.Shards), p.Prev, p.Position, int64(p.Chunk)} {
 		b = AppendTotal(b, v)
@@ -125,10 +147,10 @@ func (p *Partial) Append(b []byte) []byte {
 		for _, v := range [...]int64{w.Revision, w.Clicks, w.Ads} {
 			b = AppendTotal(b, v)
 		}
-		b = AppendRows(b, w.Rows)
-		b = AppendRows(b, w.Top)
-		if version == partialSharesVersion {
-			b = AppendRows(b, w.Shares)
+		b = AppendRows(b, w.Rows, digests)
+		b = AppendRows(b, w.Top, false)
+		if version != partialVersion {
+			b = AppendRows(b, w.Shares, digests)
 		}
 	}
 	return b
@@ -172,7 +194,7 @@ func (d *Decoder) Progress(g *Progress) {
 // stay views into b. After an error p holds nothing of use.
 func (p *Partial) Parse(b []byte) error {
 	d := NewDecoder(b)
-	version, err := d.Versions(partialVersion, partialSharesVersion, "partial")
+	version, err := d.Versions(partialVersion, partialDigestVersion, "partial")
 	if err != nil {
 		return err
 	}
@@ -198,20 +220,14 @@ func (p *Partial) Parse(b []byte) error {
 			d.Progress(&sources[len(sources)-1])
 		}
 	}
-	shares := version == partialVersion
 	for range d.Count(9) {
 		windows = more(windows)
-		w := &windows[len(windows)-1]
-		d.window(w)
-		if w.Shares = w.Shares[:0]; version == partialSharesVersion {
-			w.Shares = d.Rows(w.Shares)
-			shares = shares || len(w.Shares) > 0
-		}
-	}
-	if !shares {
-		d.Fail() // is written as the version without
+		d.window(&windows[len(windows)-1], version)
 	}
 	p.Sources, p.Windows = sources, windows
+	if p.version() != version {
+		d.Fail() // it is written as the version without
+	}
 	return d.End("partial")
 }
 
@@ -225,12 +241,16 @@ func more[T any](s []T) []T {
 	return append(s, zero)
 }
 
-func (d *Decoder) window(w *WindowPart) {
+func (d *Decoder) window(w *WindowPart, version byte) {
+	digests := version == partialDigestVersion
 	w.Filter = d.Text(w.Filter)
 	w.Start = d.Int()
 	w.Size = d.Total()
 	w.State = d.State()
 	w.Revision, w.Clicks, w.Ads = d.Total(), d.Total(), d.Total()
-	w.Rows = d.Rows(w.Rows)
-	w.Top = d.Rows(w.Top)
+	w.Rows = d.Rows(w.Rows, digests)
+	w.Top = d.Rows(w.Top, false)
+	if w.Shares = w.Shares[:0]; version != partialVersion {
+		w.Shares = d.Rows(w.Shares, digests)
+	}
 }

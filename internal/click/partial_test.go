@@ -15,6 +15,17 @@ func someRows(rng *rand.Rand) (rows []Row) {
 	return rows
 }
 
+// someSums are rows with digests, most of them known.
+func someSums(rng *rand.Rand) []Row {
+	rows := someRows(rng)
+	for i := range rows {
+		if rng.IntN(4) > 0 {
+			rows[i].Digest = rng.Uint64()
+		}
+	}
+	return rows
+}
+
 func someProgress(rng *rand.Rand) Progress {
 	return Progress{
 		Source: someSource(rng), High: someTotal(rng), Watermark: someTime(rng), Account: someAccount(rng),
@@ -36,14 +47,14 @@ func somePartial(rng *rand.Rand) Partial {
 			p.Sources = append(p.Sources, someProgress(rng))
 		}
 	}
-	shares := rng.IntN(2) == 0
+	sums, shares := [...]func(*rand.Rand) []Row{someRows, someSums}[rng.IntN(2)], rng.IntN(2) == 0
 	for range rng.IntN(4) {
 		p.Windows = append(p.Windows, WindowPart{
 			Filter: string(someBytes(rng, 4)), Start: int64(rng.Uint64()), Size: someTotal(rng), State: Provisional + State(rng.IntN(3)),
-			Revision: someTotal(rng), Clicks: someTotal(rng), Ads: someTotal(rng), Rows: someRows(rng), Top: someRows(rng),
+			Revision: someTotal(rng), Clicks: someTotal(rng), Ads: someTotal(rng), Rows: sums(rng), Top: someRows(rng),
 		})
 		if shares {
-			p.Windows[len(p.Windows)-1].Shares = someRows(rng)
+			p.Windows[len(p.Windows)-1].Shares = sums(rng)
 		}
 	}
 	return p
@@ -122,6 +133,32 @@ func TestPartialRefuses(t *testing.T) {
 		if err := got.Parse(p.Append(nil)); !errors.Is(err, ErrWire) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// What can be said as an earlier version is not taken as a later one: a value has one encoding.
+func TestPartialIsWrittenInTheLeastVersion(t *testing.T) {
+	t.Parallel()
+	p := goldenPartial()
+	for _, want := range []byte{partialVersion, partialSharesVersion, partialDigestVersion} {
+		switch want {
+		case partialSharesVersion:
+			p.Windows[0].Shares = []Row{{Ad: []byte("ad-4"), Count: 3}}
+		case partialDigestVersion:
+			p.Windows[0].Shares[0].Digest = 5
+		}
+		b := p.Append(nil)
+		if b[0] != want {
+			t.Errorf("version %d, want %d", b[0], want)
+		}
+	}
+	p.Windows[0].Shares[0].Digest = 0
+	b := p.Append(nil)
+	b = append(b, make([]byte, 8)...) // the only share's digest
+	b[0] = partialDigestVersion
+	p.Windows[0].Rows = nil
+	if err := new(Partial).Parse(b); !errors.Is(err, ErrWire) {
+		t.Errorf("a digest that nobody knows: %v", err)
 	}
 }
 

@@ -11,7 +11,10 @@ import (
 // window under one filter. Its key is the ad; its value is JSON:
 //
 //	{"ad_id":"a","window_start":"2019-11-24T00:00:00Z","window_ms":60000,"filter":"000",
-//	 "count":17,"revision":1,"state":"final","version":812}
+//	 "count":17,"digest":"9f86d081884c7d65","revision":1,"state":"final","version":812}
+//
+// The digest, of the identities of the clicks that are counted, is 16 hexadecimal digits, and left out
+// where it is unknown or there are no clicks.
 //
 // A reader keeps, per (ad, window, filter), the result of the greatest version;
 // receiving one twice is not an event. Revision grows only when a count that was
@@ -22,10 +25,14 @@ type Result struct {
 	Size     int64 // ms
 	Filter   string
 	Count    int64
+	Digest   uint64 // of the clicks, see [Sum]
 	Revision int64
 	State    State
 	Version  int64
 }
+
+// Sum is what the ad has.
+func (r *Result) Sum() Sum { return Sum{r.Count, r.Digest} }
 
 // AppendJSON encodes the result as the value of its record.
 func (r *Result) AppendJSON(b []byte) []byte {
@@ -39,6 +46,11 @@ func (r *Result) AppendJSON(b []byte) []byte {
 	b = AppendJSONString(b, r.Filter)
 	b = append(b, `,"count":`...)
 	b = strconv.AppendInt(b, r.Count, 10)
+	if r.Digest != 0 {
+		b = append(b, `,"digest":"`...)
+		b = appendDigest(b, r.Digest)
+		b = append(b, '"')
+	}
 	b = append(b, `,"revision":`...)
 	b = strconv.AppendInt(b, r.Revision, 10)
 	b = append(b, `,"state":"`...)
@@ -156,6 +168,14 @@ func AppendStart(b []byte, ms int64) []byte {
 }
 
 const hexDigits = "0123456789abcdef"
+
+// appendDigest writes 16 digits. Read it with parseDigest.
+func appendDigest(b []byte, digest uint64) []byte {
+	for shift := 60; shift >= 0; shift -= 4 {
+		b = append(b, hexDigits[digest>>shift&15])
+	}
+	return b
+}
 
 // AppendJSONString appends s as a JSON string. Ads have no control characters
 // and are valid UTF-8 (the decoder sees to that), so that quotes and backslashes

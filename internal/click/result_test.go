@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -16,7 +17,7 @@ var texts = []string{"", "a", FilterAll, `"`, `\`, `\"quoted\"`, "tab\tand\nline
 func someResult(rng *rand.Rand) Result {
 	return Result{
 		Ad: []byte(texts[rng.IntN(len(texts))]), Start: rng.Int64N(4e12) * []int64{1, 1000}[rng.IntN(2)] % 4e12, Size: 60_000,
-		Filter: texts[rng.IntN(len(texts))], Count: someTotal(rng), Revision: someTotal(rng),
+		Filter: texts[rng.IntN(len(texts))], Count: someTotal(rng), Digest: rng.Uint64() >> rng.IntN(70), Revision: someTotal(rng),
 		State: Provisional + State(rng.IntN(3)), Version: someTotal(rng),
 	}
 }
@@ -33,6 +34,7 @@ func TestResultIsJSON(t *testing.T) {
 			Size     int64     `json:"window_ms"`
 			Filter   string    `json:"filter"`
 			Count    int64     `json:"count"`
+			Digest   string    `json:"digest"`
 			Revision int64     `json:"revision"`
 			State    string    `json:"state"`
 			Version  int64     `json:"version"`
@@ -42,9 +44,10 @@ func TestResultIsJSON(t *testing.T) {
 			t.Fatalf("%s: %v", b, err)
 		}
 		state, err := ParseState(got.State)
+		digest, _ := strconv.ParseUint(got.Digest, 16, 64) // 0 when there is none
 		if back := (Result{
 			Ad: []byte(got.Ad), Start: got.Start.UnixMilli(), Size: got.Size, Filter: got.Filter,
-			Count: got.Count, Revision: got.Revision, State: state, Version: got.Version,
+			Count: got.Count, Digest: digest, Revision: got.Revision, State: state, Version: got.Version,
 		}); err != nil || !reflect.DeepEqual(back, r) {
 			t.Fatalf("%s read as %+v, %v; written from %+v", b, back, err, r)
 		}

@@ -62,9 +62,13 @@ type ID struct{ Hi, Lo uint64 }
 
 // Row is one ad and its count. Ad may be a view into a larger buffer.
 type Row struct {
-	Ad    []byte
-	Count int64
+	Ad     []byte
+	Count  int64
+	Digest uint64 // of the clicks, see [Sum]; ranked lists have none
 }
+
+// Sum is what the ad has.
+func (r *Row) Sum() Sum { return Sum{r.Count, r.Digest} }
 
 // Account says what became of every offset of one source, from the source's
 // first offset to the end of a section. All are running totals, so that

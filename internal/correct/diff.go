@@ -29,7 +29,7 @@ func Read(ctx context.Context, s storage.Store, filter string, start, size int64
 		w.List, w.Revision = &lists[0], lists[0].Revision
 	}
 	err = s.Scan(ctx, filter, start, start+size, func(c *storage.Cell) error {
-		w.Rows = append(w.Rows, click.Row{Ad: bytes.Clone(c.Ad), Count: c.Count})
+		w.Rows = append(w.Rows, click.Row{Ad: bytes.Clone(c.Ad), Count: c.Count, Digest: c.Digest})
 		w.Revision = max(w.Revision, c.Revision)
 		return nil
 	})
@@ -39,10 +39,16 @@ func Read(ctx context.Context, s storage.Store, filter string, start, size int64
 	return w, nil
 }
 
-// Change is one count that should be another.
+// Change is one count that should be another, or that is of other clicks than it should be.
 type Change struct {
-	Ad       []byte
-	Old, New int64 // 0 without a click
+	Ad                   []byte
+	Old, New             int64  // 0 without a click
+	OldDigest, NewDigest uint64 // see [click.Sum]
+}
+
+// same tells whether two counts are of the same clicks, as far as that is known.
+func same(a, b click.Sum) bool {
+	return a.Count == b.Count && (a.Digest == b.Digest || !a.Known() || !b.Known())
 }
 
 // Diff is what must change of one window under one filter.
@@ -72,18 +78,18 @@ func Compare(start, size int64, filter string, stored *Stored, counted []click.R
 		top = max(top, len(stored.List.Top))
 	}
 	best := rank.NewFirst(max(top, 1))
-	each(stored.Rows, counted, func(ad []byte, old, now int64) {
+	each(stored.Rows, counted, func(ad []byte, old, now click.Sum) {
 		if !among(ads, ad) {
 			now = old
 		}
-		if now != old {
-			d.Changes = append(d.Changes, Change{Ad: ad, Old: old, New: now})
+		if !same(old, now) {
+			d.Changes = append(d.Changes, Change{Ad: ad, Old: old.Count, New: now.Count, OldDigest: old.Digest, NewDigest: now.Digest})
 		}
-		d.OldClicks += old
-		if now > 0 {
-			d.Clicks += now
+		d.OldClicks += old.Count
+		if now.Count > 0 {
+			d.Clicks += now.Count
 			d.Ads++
-			best.Add(click.Row{Ad: ad, Count: now})
+			best.Add(click.Row{Ad: ad, Count: now.Count})
 		}
 	})
 	d.Top = best.Sorted()
@@ -92,7 +98,7 @@ func Compare(start, size int64, filter string, stored *Stored, counted []click.R
 }
 
 // each walks over two lists of rows, both in the order of ads' bytes.
-func each(old, now []click.Row, f func(ad []byte, old, now int64)) {
+func each(old, now []click.Row, f func(ad []byte, old, now click.Sum)) {
 	for len(old) > 0 || len(now) > 0 {
 		order := len(now) - len(old) // when one has no more, the other's is next
 		if len(old) > 0 && len(now) > 0 {
@@ -109,7 +115,7 @@ func each(old, now []click.Row, f func(ad []byte, old, now int64)) {
 		if ad == nil {
 			ad = is.Ad
 		}
-		f(ad, was.Count, is.Count)
+		f(ad, was.Sum(), is.Sum())
 	}
 }
 

@@ -12,13 +12,15 @@ import (
 	"github.com/clickagg/clickagg/internal/rank"
 )
 
-// rowsOf reads "a=1 b=2".
+// rowsOf reads "a=1 b=2#7", where 7 is a digest.
 func rowsOf(text string) (rows []click.Row) {
 	for word := range strings.FieldsSeq(text) {
 		var r click.Row
 		ad, n, _ := strings.Cut(word, "=")
 		r.Ad = []byte(ad)
+		n, digest, _ := strings.Cut(n, "#")
 		_, _ = fmt.Sscan(n, &r.Count)
+		_, _ = fmt.Sscan(digest, &r.Digest)
 		rows = append(rows, r)
 	}
 	return rows
@@ -44,6 +46,9 @@ func TestCompare(t *testing.T) {
 		"equal":                            {stored: "a=1 b=2", list: list(3, 2, 1, "b=2 a=1"), counted: "a=1 b=2", top: "b=2 a=1"},
 		"equal, with a shorter list":       {stored: "a=1 b=2", list: list(3, 2, 1, "b=2"), counted: "a=1 b=2", top: "b=2 a=1"},
 		"equal, with a longer list":        {stored: "a=1 b=2 c=3", list: list(6, 3, 1, "c=3 b=2 a=1"), counted: "a=1 b=2 c=3", top: "c=3 b=2 a=1"},
+		"as many other clicks":             {stored: "a=2#5", list: list(2, 1, 1, "a=2"), counted: "a=2#6", want: "a 2#5→2#6", top: "a=2"},
+		"as many, of which one is unknown": {stored: "a=2 b=1#3", list: list(3, 2, 1, "a=2 b=1"), counted: "a=2#6 b=1", top: "a=2 b=1"},
+		"other clicks, and more":           {stored: "a=2#5", list: list(2, 1, 1, "a=2"), counted: "a=3#6", want: "a 2#5→3#6", isList: true, top: "a=3"},
 		"all is missing":                   {counted: "a=1 b=2", want: "a 0→1 b 0→2", isList: true, top: "b=2 a=1"},
 		"all is too much":                  {stored: "a=1", list: list(1, 1, 1, "a=1"), want: "a 1→0", isList: true},
 		"counts":                           {stored: "a=1 b=2 d=4", list: list(7, 3, 1, "d=4 b=2"), counted: "b=5 c=1 d=4", want: "a 1→0 b 2→5 c 0→1", isList: true, top: "b=5 d=4"},
@@ -60,9 +65,15 @@ func TestCompare(t *testing.T) {
 		d := Compare(base, minute, click.FilterAll, &s, rowsOf(c.counted), 2, c.ads)
 		var got []string
 		for _, ch := range d.Changes {
-			got = append(got, fmt.Sprintf("%s %d→%d", ch.Ad, ch.Old, ch.New))
+			digest := func(d uint64) string {
+				if d == 0 {
+					return ""
+				}
+				return fmt.Sprint("#", d)
+			}
+			got = append(got, fmt.Sprintf("%s %d%s→%d%s", ch.Ad, ch.Old, digest(ch.OldDigest), ch.New, digest(ch.NewDigest)))
 		}
-		if strings.Join(got, " ") != c.want || d.List != c.isList || d.None() == c.isList || d.Revision != 5 {
+		if strings.Join(got, " ") != c.want || d.List != c.isList || d.None() != (c.want == "" && !c.isList) || d.Revision != 5 {
 			t.Errorf("%s: %v, list %v, revision %d", name, got, d.List, d.Revision)
 		}
 		if !slices.EqualFunc(d.Top, rowsOf(c.top), func(a, b click.Row) bool { return a.Count == b.Count && bytes.Equal(a.Ad, b.Ad) }) {

@@ -238,7 +238,7 @@ func (j *Job) shown(ctx context.Context, e *entry) (bool, error) {
 	err = j.spool.each(e, func(c *click.Correction) error {
 		for _, want := range c.Rows {
 			i, ok := slices.BinarySearchFunc(rows, want.Ad, func(r click.Row, ad []byte) int { return bytes.Compare(r.Ad, ad) })
-			shown = shown && ok == (want.Count > 0) && (!ok || rows[i].Count == want.Count)
+			shown = shown && ok == (want.Count > 0) && (!ok || same(rows[i].Sum(), want.Sum()))
 			rows = rows[i:] // both are in the order of ads
 		}
 		if c.Last {

@@ -54,12 +54,12 @@ func (s *spool) add(d *Diff) error {
 		c.Rows, size = c.Rows[:0], 0
 	}
 	for i := range d.Changes {
-		n := len(d.Changes[i].Ad) + 8
+		n := len(d.Changes[i].Ad) + 16
 		if size += n; size > recordBytes && len(c.Rows) > 0 {
 			put()
 			size = n
 		}
-		c.Rows = append(c.Rows, click.Row{Ad: d.Changes[i].Ad, Count: d.Changes[i].New})
+		c.Rows = append(c.Rows, click.Row{Ad: d.Changes[i].Ad, Count: d.Changes[i].New, Digest: d.Changes[i].NewDigest})
 	}
 	for i := range d.Top {
 		size += len(d.Top[i].Ad) + 8

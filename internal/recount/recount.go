@@ -14,8 +14,8 @@ type Range struct{ From, To int64 } // To is not in it
 
 // Rules say what a valid click is, and how clicks are told apart.
 type Rules struct {
-	// Judge are the rules of the mapper. Its Router, Shards, SectionClicks, Term and
-	// Trusted are not used.
+	// Judge are the rules of the mapper. Its Shards, SectionClicks, Term and Trusted are not
+	// used; its Router is the cluster's, or digests are others than the pipeline's.
 	Judge   rule.Config
 	Trusted func(topic string) bool         // whose watermark records are believed
 	Live    func(topic click.TopicID) int64 // since when it is known to be live, or click.None
@@ -27,7 +27,7 @@ type Window struct {
 	Start  int64 // Unix ms
 	Filter string
 	State  click.State // Provisional or Final
-	Rows   []click.Row // with positive counts, in the order of ads
+	Rows   []click.Row // with positive counts and digests, in the order of ads
 }
 
 // Report says what was read, and how far it can be relied on.
@@ -120,7 +120,7 @@ func (r *run) begins() int64 {
 // config is how a source is judged: all of its clicks go to one shard.
 func (r *run) config(name click.Source) rule.Config {
 	c := r.rules.Judge
-	c.Router, c.Shards, c.SectionClicks, c.Term = click.NewRouter(0, 1), 1, turnRecords, 0
+	c.Router, c.Shards, c.SectionClicks, c.Term = c.Router.OneShard(), 1, turnRecords, 0
 	c.Trusted = r.rules.Trusted(name.Topic)
 	c.Rules.Top = 1 // its ranked lists are not looked at
 	return c

@@ -101,6 +101,9 @@ func count(t testing.TB, in Input, span Range, r Rules) (map[string]string, Repo
 				t.Errorf("%s is handed out twice", key)
 			}
 			got[key] = fmt.Sprint(row.Count, " ", w.State)
+			if s := row.Sum(); !s.Known() {
+				t.Errorf("%s has no digest", key)
+			}
 		}
 		return nil
 	})
@@ -139,6 +142,36 @@ func TestRun(t *testing.T) {
 	}
 	if report != (Report{Sources: 2, Records: 16, Clicks: 11, Whole: true}) || !report.Exact() {
 		t.Errorf("%+v", report)
+	}
+}
+
+// TestDigests: the digest is that of the clicks that count, by the cluster's own identities.
+func TestDigests(t *testing.T) {
+	t.Parallel()
+	in := records{}
+	in.add(0, "1", "a", "KR", base+1, base+2)
+	in.add(0, "2", "a", "US", base+3, base+4)
+	in.add(0, "2", "a", "US", base+3, base+5)
+	in.add(0, "1", "b", "US", base+3, base+6)
+	r := rules(t, `country == "KR"`)
+	r.Judge.Router = click.NewRouter(7, 4)
+	digest := func(ad string, ids ...string) (sum uint64) {
+		for _, id := range ids {
+			_, routed := r.Judge.Router.Route([]byte(ad), []byte(id))
+			sum += routed.Digest()
+		}
+		return sum
+	}
+	want := map[string]uint64{"000 a": digest("a", "1", "2"), "000 b": digest("b", "1"), "f0 a": digest("a", "1")}
+	got := map[string]uint64{}
+	_, err := Run(t.Context(), []Input{in}, Range{base, base + minute}, r, func(int64, int64) error { return nil }, func(w *Window) error {
+		for _, row := range w.Rows {
+			got[w.Filter+" "+string(row.Ad)] = row.Digest
+		}
+		return nil
+	})
+	if err != nil || !maps.Equal(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
 	}
 }
 

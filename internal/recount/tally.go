@@ -24,7 +24,7 @@ type part struct {
 
 type counts struct {
 	state click.State
-	rows  map[string]int64 // by ad
+	rows  map[string]click.Sum // by ad
 }
 
 // take takes in what is new; a newer count of an ad takes the place of the older.
@@ -40,7 +40,7 @@ func (t *tally) take(p *click.Partial) {
 		key := part{w.Start, w.Filter}
 		c := t.windows[key]
 		if c == nil {
-			c = &counts{rows: map[string]int64{}}
+			c = &counts{rows: map[string]click.Sum{}}
 			t.windows[key] = c
 		}
 		c.state = click.Provisional
@@ -48,7 +48,7 @@ func (t *tally) take(p *click.Partial) {
 			c.state = click.Final
 		}
 		for j := range w.Rows {
-			c.rows[string(w.Rows[j].Ad)] = w.Rows[j].Count
+			c.rows[string(w.Rows[j].Ad)] = w.Rows[j].Sum()
 		}
 	}
 }
@@ -65,7 +65,8 @@ func (t *tally) deliver(before int64) error {
 		delete(t.windows, key)
 		w := Window{Start: key.start, Filter: key.filter, State: c.state}
 		for _, ad := range slices.Sorted(maps.Keys(c.rows)) {
-			w.Rows = append(w.Rows, click.Row{Ad: []byte(ad), Count: c.rows[ad]})
+			s := c.rows[ad]
+			w.Rows = append(w.Rows, click.Row{Ad: []byte(ad), Count: s.Count, Digest: s.Digest})
 		}
 		if err := t.sink(&w); err != nil {
 			return err

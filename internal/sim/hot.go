@@ -116,7 +116,7 @@ func (r *misrouter) share(w *click.WindowPart) {
 
 // reroute deals the clicks of all sections of a source out anew.
 func (r *misrouter) reroute(messages []stream.Message) {
-	router, facts := click.NewRouter(7, int32(r.w.cfg.shards)), r.w.facts()
+	router, facts := click.NewRouter(secret, int32(r.w.cfg.shards)), r.w.facts()
 	spans := facts.Spans(click.None)
 	sections := make([]click.Section, len(messages))
 	var clicks []dealt

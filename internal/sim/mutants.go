@@ -53,6 +53,7 @@ const (
 	forgetsMasks             // a snapshot does not keep what passed filters
 	finalRowsLost            // a row of a filter is not sent when its window becomes final
 	correctsAllOnly          // a correction does not reach the filters
+	staleDigests             // a newer row in the store keeps an older one's digest
 	mutants                  // one past the last
 )
 
@@ -62,6 +63,7 @@ var mutantNames = [mutants]string{
 	"own tick", "loses a part", "own clock", "always ended", "ends anyhow", "reopens", "forgets silence", "silent begin", "same term", "anyone commits", "unaware",
 	"opens alone", "misses spreads", "newest spread", "by source", "newest share", "ranks shares",
 	"misses filters", "newest filters", "one set", "unmasked shares", "forgets masks", "final rows lost", "corrects all only",
+	"stale digests",
 }
 
 func (m mutant) String() string { return mutantNames[m] }

@@ -9,7 +9,7 @@ import (
 
 // answer is what the raw log says, found the slow and obvious way.
 type answer struct {
-	counts   map[cellKey]int64
+	counts   map[cellKey]click.Sum
 	valid    int64 // distinct valid clicks
 	repeats  int64
 	late     int64
@@ -23,7 +23,7 @@ type answer struct {
 // live, and which filters hold when, it takes from the control topic, which is part of the log, and where a source
 // was handed over to other rules from its positions.
 func (w *world) oracle() answer {
-	a := answer{counts: map[cellKey]int64{}}
+	a := answer{counts: map[cellKey]click.Sum{}}
 	seen := map[string]bool{}
 	live := int64(click.None)
 	for _, r := range w.log.topics[w.topics.Control].partitions[0] {
@@ -89,8 +89,12 @@ func (w *world) recount(partition []click.Record, produced []event, eras []era, 
 			default:
 				seen[id] = true
 				a.valid++
+				_, routed := click.NewRouter(secret, 1).Route([]byte(e.ad), []byte(strconv.Itoa(e.id)))
 				for _, filter := range passed(a.filters, &e, end-c.size) {
-					a.counts[cellKey{filter, e.ad, end - c.size}]++
+					k := cellKey{filter, e.ad, end - c.size}
+					sum := a.counts[k]
+					sum.Add(click.Sum{Count: 1, Digest: routed.Digest()})
+					a.counts[k] = sum
 				}
 			}
 		}

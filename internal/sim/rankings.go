@@ -10,8 +10,8 @@ import (
 // one for all, against the newest of them.
 func (w *world) checkRankings(a *answer) error {
 	clicks := map[listKey]int64{}
-	for k, n := range a.counts {
-		clicks[listKey{k.filter, k.start}] += n
+	for k, sum := range a.counts {
+		clicks[listKey{k.filter, k.start}] += sum.Count
 	}
 	newest := map[int64]click.Ranking{}
 	for k, n := range clicks {
@@ -36,14 +36,15 @@ func (w *world) checkRankings(a *answer) error {
 
 func (w *world) checkRanking(a *answer, of listKey, r *click.Ranking) error {
 	for i, row := range r.Top {
-		if a.counts[cellKey{of.filter, string(row.Ad), of.start}] != row.Count {
+		if a.counts[cellKey{of.filter, string(row.Ad), of.start}].Count != row.Count {
 			return w.failure("ranking of %v: %s has %d", of, row.Ad, row.Count)
 		}
 		if i > 0 && (r.Top[i-1].Count < row.Count || r.Top[i-1].Count == row.Count && bytes.Compare(r.Top[i-1].Ad, row.Ad) >= 0) {
 			return w.failure("ranking of %v: %s before %s", of, r.Top[i-1].Ad, row.Ad)
 		}
 	}
-	for k, n := range a.counts {
+	for k, sum := range a.counts {
+		n := sum.Count
 		if k.start == of.start && k.filter == of.filter && !listed(r.Top, k.ad) && (len(r.Top) < ranked || above(n, k.ad, &r.Top[len(r.Top)-1])) {
 			return w.failure("ranking of %v: %s with %d is missing", of, k.ad, n)
 		}

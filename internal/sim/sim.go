@@ -326,8 +326,8 @@ func (w *world) check() error {
 	last := int64(click.None)
 	for k, want := range a.counts {
 		got := w.db.cells[k]
-		if got.Count != want {
-			return w.failure("P1: %s at %d under %s: counted %d, the log says %d", k.ad, k.start, k.filter, got.Count, want)
+		if got.Sum() != want {
+			return w.failure("P1: %s at %d under %s: counted %+v, the log says %+v", k.ad, k.start, k.filter, got.Sum(), want)
 		}
 		if got.State == click.Provisional {
 			return w.failure("liveness: %s at %d under %s is still provisional", k.ad, k.start, k.filter)
@@ -335,7 +335,7 @@ func (w *world) check() error {
 		last = max(last, k.start)
 	}
 	for k, got := range w.db.cells {
-		if got.Count != 0 && a.counts[k] == 0 {
+		if got.Count != 0 && a.counts[k].Count == 0 {
 			return w.failure("P1: %s at %d under %s: counted %d, the log says none", k.ad, k.start, k.filter, got.Count)
 		}
 	}

@@ -33,6 +33,7 @@ type database struct {
 	fault    error // first broken promise
 	naive    bool  // planted fault: the last write wins, whatever its version
 	adds     bool  // planted fault: counts are added up
+	stale    bool  // planted fault: a newer row leaves the digest as it is
 }
 
 func newDatabase() *database {
@@ -56,8 +57,8 @@ func (d *database) put(r *click.Result) {
 		case r.Version < old.Version:
 			return
 		case r.Version == old.Version:
-			if r.Count != old.Count || r.Revision != old.Revision || r.State != old.State {
-				d.broken("P3: %v of %s at %d has version %d twice: count %d and %d", k.ad, r.State, k.start, r.Version, old.Count, r.Count)
+			if r.Sum() != old.Sum() || r.Revision != old.Revision || r.State != old.State {
+				d.broken("P3: %v of %s at %d has version %d twice: %+v and %+v", k.ad, r.State, k.start, r.Version, old.Sum(), r.Sum())
 			}
 			return
 		}
@@ -76,6 +77,9 @@ func (d *database) put(r *click.Result) {
 	now.Ad = bytes.Clone(r.Ad)
 	if d.adds {
 		now.Count += old.Count
+	}
+	if d.stale && ok {
+		now.Digest = old.Digest
 	}
 	d.cells[k] = now
 }

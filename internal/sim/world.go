@@ -22,7 +22,10 @@ import (
 	"github.com/clickagg/clickagg/storage/writer"
 )
 
-const input = "clicks"
+const (
+	input  = "clicks"
+	secret = 7 // of the cluster: clicks' identities depend on it
+)
 
 // settings are the times and sizes of a simulated installation, small so that
 // windows open and close within a short history. Times are in ms.
@@ -109,7 +112,7 @@ func newWorld(choose Chooser, cfg settings, weather weather, m mutant) *world {
 		log: newCluster(), db: newDatabase(), snaps: map[string][]byte{}, topics: click.TopicsOf("clickagg"),
 		produced: make([][]event, cfg.sources), eras: make([][]era, cfg.sources), ruled: map[string]rules{},
 	}
-	w.db.naive, w.db.adds = m == lastWriteWins, m == increments
+	w.db.naive, w.db.adds, w.db.stale = m == lastWriteWins, m == increments, m == staleDigests
 	for name, n := range map[string]int{
 		input: cfg.sources, w.topics.Shuffle: cfg.shards, w.topics.Partials: cfg.reducers,
 		w.topics.Results: cfg.results, w.topics.Rankings: cfg.reducers,
@@ -126,7 +129,7 @@ func newWorld(choose Chooser, cfg settings, weather weather, m mutant) *world {
 // makeRoles wires the real stages to the fakes, as cmd does to the real things.
 func (w *world) makeRoles() {
 	c, nop := w.cfg, zap.NewNop()
-	router := click.NewRouter(7, int32(c.shards))
+	router := click.NewRouter(secret, int32(c.shards))
 	add := func(name string, run func(ctx context.Context, p *proc) error) {
 		skew := int64(w.choose(int(2*w.weather.skew(c.margin)), "clock skew of "+name))
 		w.roles = append(w.roles, &role{name: name, skew: (skew + 1) / 2 * (1 - 2*(skew%2)), run: run, rules: c.rules})

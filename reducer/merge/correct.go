@@ -44,7 +44,7 @@ func (r *Reducer) change(c *click.Correction) {
 	for i := range c.Rows {
 		r.out.Results = append(r.out.Results, click.Result{
 			Ad: c.Rows[i].Ad, Start: c.From, Size: size, Filter: c.Filter,
-			Count: c.Rows[i].Count, Revision: c.Revision, State: click.Corrected, Version: r.position,
+			Count: c.Rows[i].Count, Digest: c.Rows[i].Digest, Revision: c.Revision, State: click.Corrected, Version: r.position,
 		})
 	}
 	if !c.Last {

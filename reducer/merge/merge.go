@@ -196,7 +196,7 @@ func (r *Reducer) take(shard int32, w *click.WindowPart) {
 	for i := range w.Rows {
 		r.out.Results = append(r.out.Results, click.Result{
 			Ad: w.Rows[i].Ad, Start: w.Start, Size: w.Size, Filter: w.Filter,
-			Count: w.Rows[i].Count, Revision: w.Revision, State: w.State, Version: r.position,
+			Count: w.Rows[i].Count, Digest: w.Rows[i].Digest, Revision: w.Revision, State: w.State, Version: r.position,
 		})
 	}
 	if len(w.Top) == 0 && len(w.Shares) == 0 {

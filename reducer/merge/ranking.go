@@ -209,7 +209,7 @@ func ordered(rows []click.Row) bool {
 	return true
 }
 
-func equalRows(a, b click.Row) bool { return a.Count == b.Count && bytes.Equal(a.Ad, b.Ad) }
+func equalRows(a, b click.Row) bool { return a.Sum() == b.Sum() && bytes.Equal(a.Ad, b.Ad) }
 
 // copyRows appends rows whose ads are views of buf, where it appends their
 // bytes. A buf that grows leaves the older views where they are.
@@ -217,7 +217,9 @@ func copyRows(into []click.Row, buf []byte, rows []click.Row) ([]click.Row, []by
 	for i := range rows {
 		from := len(buf)
 		buf = append(buf, rows[i].Ad...)
-		into = append(into, click.Row{Ad: buf[from:len(buf):len(buf)], Count: rows[i].Count})
+		row := rows[i]
+		row.Ad = buf[from:len(buf):len(buf)]
+		into = append(into, row)
 	}
 	return into, buf
 }

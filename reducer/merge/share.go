@@ -12,9 +12,19 @@ import (
 // of what each said last, and final when the window is: all that is in the watermark
 // has been said by then.
 type shared struct {
-	ad    []byte
-	count int64
-	said  bool // count went out
+	ad      []byte
+	count   int64
+	digest  uint64 // of the shares whose digest is known
+	unknown int    // shares whose digest is not
+	said    bool   // its count went out
+}
+
+// sum is what the ad has.
+func (s *shared) sum() click.Sum {
+	if s.unknown > 0 {
+		return click.Sum{Count: s.count}
+	}
+	return click.Sum{Count: s.count, Digest: s.digest}
 }
 
 // share replaces a shard's shares of the window's spread ads.
@@ -23,21 +33,37 @@ func (w *window) share(p *part, rows []click.Row) {
 		return
 	}
 	w.changed = true
-	w.add(p.shares, -1)
-	w.add(rows, 1)
+	for i := range p.shares {
+		w.shared(p.shares[i].Ad).takeOff(p.shares[i].Sum())
+	}
+	w.add(rows)
 	for i := range rows {
 		at, ok := slices.BinarySearchFunc(p.shares, rows[i].Ad, func(r click.Row, ad []byte) int { return bytes.Compare(r.Ad, ad) })
-		if !ok || p.shares[at].Count != rows[i].Count {
+		if !ok || p.shares[at].Sum() != rows[i].Sum() {
 			w.shared(rows[i].Ad).said = false
 		}
 	}
 	p.shares, p.sharesBytes = copyRows(p.shares[:0], p.sharesBytes[:0], rows)
 }
 
-// add adds shares to the sums, or takes them off.
-func (w *window) add(rows []click.Row, sign int64) {
+// add adds shares to the sums.
+func (w *window) add(rows []click.Row) {
 	for i := range rows {
-		w.shared(rows[i].Ad).count += sign * rows[i].Count
+		s, o := w.shared(rows[i].Ad), rows[i].Sum()
+		s.count += o.Count
+		s.digest += o.Digest
+		if !o.Known() {
+			s.unknown++
+		}
+	}
+}
+
+// takeOff takes off a share that add added.
+func (s *shared) takeOff(o click.Sum) {
+	s.count -= o.Count
+	s.digest -= o.Digest
+	if !o.Known() {
+		s.unknown--
 	}
 }
 
@@ -58,9 +84,10 @@ func (r *Reducer) sendShared(w *window, all bool) {
 			continue
 		}
 		s.said = true
+		sum := s.sum()
 		r.out.Results = append(r.out.Results, click.Result{
 			Ad: s.ad, Start: w.start, Size: w.size, Filter: w.filter,
-			Count: s.count, Revision: w.revision, State: w.state, Version: r.position,
+			Count: sum.Count, Digest: sum.Digest, Revision: w.revision, State: w.state, Version: r.position,
 		})
 	}
 }

@@ -8,17 +8,18 @@ import (
 )
 
 const (
-	snapshotVersion = 5
-	unheldVersion   = 4 // without a hold
-	unsharedVersion = 3 // without shares either
+	snapshotVersion   = 6
+	undigestedVersion = 5 // without digests
+	unheldVersion     = 4 // without a hold either
+	unsharedVersion   = 3 // nor shares
 )
 
 // AppendSnapshot encodes the state after b; equal states are equal bytes. What
 // is due must have been taken with [Reducer.Out] before, or it would be lost.
 //
-// Layout, version 5, in the terms of package click:
+// Layout, version 6, in the terms of package click:
 //
-//	byte    version = 5
+//	byte    version = 6
 //	uvarint Reducer, Reducers, position
 //	time    watermark, gone, clock, time of the last provisional rankings
 //	uvarint unranked, passed, number of the hold; if not 0: varint From, To, byte Done
@@ -30,9 +31,9 @@ const (
 //	uvarint 0, or where the identity broke: index of the source + 1, uvarint High, Offset
 //	uvarint number of windows, each: uvarint length + filter, varint Start, uvarint Size,
 //	          byte State, uvarint Revision, byte changed,
-//	          uvarint number of shards, each: uvarint shard, Clicks, Ads, rows, shares
+//	          uvarint number of shards, each: uvarint shard, Clicks, Ads, rows, shares with digests
 //
-// Versions 4 and 3 are read as well: they have nothing of corrections, and 3 no shares.
+// Versions 3 to 5 are read as well: 5 has no digests, 4 nothing of corrections either, and 3 no shares.
 func (r *Reducer) AppendSnapshot(b []byte) []byte {
 	if r.pending() {
 		panic("merge: snapshot before what is due was taken")
@@ -98,8 +99,8 @@ func (w *window) append(b []byte) []byte {
 	b = appendTotals(b, int64(len(w.parts)))
 	for i := range w.parts {
 		p := &w.parts[i]
-		b = click.AppendRows(appendTotals(b, int64(p.shard), p.clicks, p.ads), p.list)
-		b = click.AppendRows(b, p.shares)
+		b = click.AppendRows(appendTotals(b, int64(p.shard), p.clicks, p.ads), p.list, false)
+		b = click.AppendRows(b, p.shares, true)
 	}
 	return b
 }
@@ -212,17 +213,19 @@ func decodeWindow(d *click.Decoder, shards int, version byte) *window {
 	var rows []click.Row
 	for range d.Count(4) {
 		p := part{shard: decodeNumber(d, last, shards), clicks: d.Total(), ads: d.Total()}
-		rows = d.Rows(rows)
+		rows = d.Rows(rows, false)
 		if !ordered(rows) {
 			d.Fail()
 		}
 		p.list, p.bytes = copyRows(nil, nil, rows)
 		if version > unsharedVersion {
-			rows = d.Rows(rows)
+			if rows = d.Rows(rows, version > undigestedVersion); !sorted(rows) {
+				d.Fail()
+			}
 			p.shares, p.sharesBytes = copyRows(nil, nil, rows)
-			w.add(rows, 1)
+			w.add(rows)
 		}
-		if len(p.list) == 0 && len(p.shares) == 0 || !sorted(p.shares) {
+		if len(p.list) == 0 && len(p.shares) == 0 {
 			d.Fail()
 		}
 		w.parts = append(w.parts, p)

@@ -22,6 +22,7 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 //	config top 3 lateness 5m tick 1s
 //	shard 0/2 partial 1 since 0 chunk 0 at 00:00:10
 //	  window 00:00:00 000 provisional 1 clicks 3 ads 2 rows a=2 b=1 top a=2 b=1
+//	  window 00:01:00 000 provisional 1 clicks 3 ads 0 shares h=3#17
 //	  source clicks/0 high 4 received 4 routed 3 malformed 1 counted 3
 //	  watermark 00:00:05
 //	correct begin 1 from 00:00:00 to 00:02:00
@@ -30,7 +31,7 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 //	restart
 //	status
 //
-// A watermark makes a partial the last of its emission. The rules stand in what the
+// What follows a # is a digest. A watermark makes a partial the last of its emission. The rules stand in what the
 // shards say from there on; they let go of a window a lateness after its end.
 func TestTranscripts(t *testing.T) {
 	t.Parallel()
@@ -118,7 +119,7 @@ func (p *player) command(words []string) {
 		p.said.Windows = append(p.said.Windows, click.WindowPart{
 			Start: p.time(words[1]), Size: time.Minute.Milliseconds(), Filter: words[2], State: state,
 			Revision: p.number(words, words[3]), Clicks: p.number(words, "clicks"), Ads: p.number(words, "ads"),
-			Rows: p.rows(words, "rows"), Top: p.rows(words, "top"),
+			Rows: p.rows(words, "rows"), Top: p.rows(words, "top"), Shares: p.rows(words, "shares"),
 		})
 	case "source":
 		p.said.Sources = append(p.said.Sources, p.progress(words))
@@ -196,8 +197,12 @@ func (p *player) print(err error) {
 }
 
 func resultLine(r *click.Result) string {
-	return fmt.Sprintf("result %s %s %s = %d, %s %d, version %d",
-		clock(r.Start), r.Filter, r.Ad, r.Count, r.State, r.Revision, r.Version)
+	digest := ""
+	if r.Digest != 0 {
+		digest = fmt.Sprintf(" # %d", r.Digest)
+	}
+	return fmt.Sprintf("result %s %s %s = %d%s, %s %d, version %d",
+		clock(r.Start), r.Filter, r.Ad, r.Count, digest, r.State, r.Revision, r.Version)
 }
 
 func rankingLine(r *click.Ranking) string {
@@ -315,11 +320,16 @@ func (p *player) rows(words []string, name string) (rows []click.Row) {
 		if !here || !ok {
 			continue
 		}
-		n, err := strconv.ParseInt(count, 10, 64)
+		row := click.Row{Ad: []byte(ad)}
+		count, digest, known := strings.Cut(count, "#")
+		var err error
+		if row.Count, err = strconv.ParseInt(count, 10, 64); err == nil && known {
+			row.Digest, err = strconv.ParseUint(digest, 10, 64)
+		}
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		rows = append(rows, click.Row{Ad: []byte(ad), Count: n})
+		rows = append(rows, row)
 	}
 	return rows
 }

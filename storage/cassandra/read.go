@@ -67,9 +67,10 @@ func (s *Store) countDay(ctx context.Context, filter string, ad []byte, part, fr
 	it := s.read(ctx, getCounts, ad, filter, part, from, to).Iter()
 	var cells []storage.Cell
 	var c storage.Cell
-	for state := int8(0); it.Scan(&c.Start, &c.Count, &c.Revision, &state, &c.Version); {
+	var digest int64
+	for state := int8(0); it.Scan(&c.Start, &c.Count, &digest, &c.Revision, &state, &c.Version); {
 		if c.Count > 0 {
-			c.Ad, c.State = bytes.Clone(ad), click.State(state)
+			c.Ad, c.Digest, c.State = bytes.Clone(ad), uint64(digest), click.State(state)
 			cells = append(cells, c)
 		}
 	}

@@ -158,9 +158,10 @@ func (s *Store) bucket(ctx context.Context, filter string, start int64, b int8) 
 // next moves on to the next cell, whose ad is valid until the next call.
 func (r *reader) next() bool {
 	c := &r.cell
-	for state := int8(0); r.rows.Scan(&c.Ad, &c.Count, &c.Revision, &state, &c.Version); {
+	var digest int64
+	for state := int8(0); r.rows.Scan(&c.Ad, &c.Count, &digest, &c.Revision, &state, &c.Version); {
 		if c.Count > 0 {
-			c.State = click.State(state)
+			c.Digest, c.State = uint64(digest), click.State(state)
 			return true
 		}
 	}

@@ -9,10 +9,10 @@ import (
 
 // What the store writes. Every one of them ends with its timestamp; see upsert.
 const (
-	putCount = `INSERT INTO counts (ad, filter, day, start, count, revision, state, version)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
-	putWindow = `INSERT INTO windows (filter, start, bucket, ad, count, revision, state, version)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+	putCount = `INSERT INTO counts (ad, filter, day, start, count, digest, revision, state, version)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+	putWindow = `INSERT INTO windows (filter, start, bucket, ad, count, digest, revision, state, version)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
 	putStart   = `INSERT INTO starts (filter, day, start) VALUES (?, ?, ?) USING TIMESTAMP ?`
 	putDay     = `INSERT INTO days (filter, day) VALUES (?, ?) USING TIMESTAMP ?`
 	putRanking = `INSERT INTO rankings (filter, hour, start, size, revision, state, version, clicks, ads, top)
@@ -28,9 +28,9 @@ const (
 
 // What the store reads.
 const (
-	getCounts = `SELECT start, count, revision, state, version FROM counts
+	getCounts = `SELECT start, count, digest, revision, state, version FROM counts
 		WHERE ad = ? AND filter = ? AND day = ? AND start >= ? AND start < ?`
-	getWindow   = `SELECT ad, count, revision, state, version FROM windows WHERE filter = ? AND start = ? AND bucket = ?`
+	getWindow   = `SELECT ad, count, digest, revision, state, version FROM windows WHERE filter = ? AND start = ? AND bucket = ?`
 	getAds      = `SELECT ad, count FROM windows WHERE filter = ? AND start = ? AND bucket = ? AND ad >= ?`
 	getStarts   = `SELECT start FROM starts WHERE filter = ? AND day = ? AND start >= ? AND start < ?`
 	getDays     = `SELECT day FROM days WHERE filter = ? AND day >= ? AND day <= ?`
@@ -58,11 +58,11 @@ func put(when writeTime, statement string, args ...any) upsert {
 }
 
 func countRow(r *click.Result, when writeTime) upsert {
-	return put(when, putCount, r.Ad, r.Filter, floor(r.Start, lengthsOf(r.Filter).counts), r.Start, r.Count, r.Revision, int8(r.State), r.Version)
+	return put(when, putCount, r.Ad, r.Filter, floor(r.Start, lengthsOf(r.Filter).counts), r.Start, r.Count, int64(r.Digest), r.Revision, int8(r.State), r.Version)
 }
 
 func windowRow(r *click.Result, when writeTime) upsert {
-	return put(when, putWindow, r.Filter, r.Start, bucket(r.Ad), r.Ad, r.Count, r.Revision, int8(r.State), r.Version)
+	return put(when, putWindow, r.Filter, r.Start, bucket(r.Ad), r.Ad, r.Count, int64(r.Digest), r.Revision, int8(r.State), r.Version)
 }
 
 func rankingRow(r *click.Ranking, when writeTime) upsert {

@@ -17,7 +17,8 @@ import (
 //	id:      kindID                                 → the store's random name
 //	owner:   kindOwner                              → whose results these are
 //	size:    kindSize                               → window size in ms, 8 bytes
-//	cell:    kindCell, filter, time Start, ad       → version, varint Count, Revision, byte State
+//	cell:    kindCell, filter, time Start, ad       → version, varint Count, Revision, byte State,
+//	                                                  8 bytes digest, big endian, if it is known and not 0
 //	ranking: kindRanking, filter, time Start        → version, varint Revision, Clicks, Ads, byte State,
 //	                                                  uvarint rows, each uvarint length + ad, varint by how
 //	                                                  much its count is below the one before
@@ -56,7 +57,10 @@ const (
 	kindRaw     = 'x'
 )
 
-const formatVersion = "1"
+const (
+	formatVersion     = "2"
+	undigestedVersion = "1" // no cell has a digest
+)
 
 var errRow = errors.New("a stored row cannot be read")
 
@@ -94,7 +98,11 @@ func appendCell(b []byte, r *click.Result) []byte {
 	b = appendOrdered(b, r.Version)
 	b = binary.AppendVarint(b, r.Count)
 	b = binary.AppendVarint(b, r.Revision)
-	return append(b, byte(r.State))
+	b = append(b, byte(r.State))
+	if r.Digest != 0 {
+		b = binary.BigEndian.AppendUint64(b, r.Digest)
+	}
+	return b
 }
 
 // cell reads a row whose key goes on with suffix after the filter. Ad is a view.
@@ -106,6 +114,9 @@ func cell(suffix, value []byte) (storage.Cell, error) {
 	c := storage.Cell{
 		Ad: suffix[8:], Start: ordered(suffix), Version: ordered(value),
 		Count: d.Int(), Revision: d.Int(), State: d.State(),
+	}
+	if d.More() {
+		c.Digest = d.Uint64()
 	}
 	return c, end(&d)
 }

@@ -103,6 +103,11 @@ func (s *Store) settle() error {
 	}
 	switch {
 	case string(format) == formatVersion:
+	case string(format) == undigestedVersion:
+		// From now on it has rows that the program before this cannot read.
+		if err := s.db.Set([]byte{kindFormat}, []byte(formatVersion), pebble.Sync); err != nil {
+			return err
+		}
 	case format != nil:
 		return fmt.Errorf("written in format %q, this program reads %q: use the version of clickagg that wrote it", format, formatVersion)
 	default:

@@ -178,8 +178,24 @@ func TestOpenRefusesAForeignFormat(t *testing.T) {
 	if err := open(t, dir, embedded.Options{}).Close(); err != nil {
 		t.Fatal(err)
 	}
-	embedded.SetFormat(t, dir, "2")
-	openError(t, dir, `format "2"`, `reads "1"`)
+	embedded.SetFormat(t, dir, "3")
+	openError(t, dir, `format "3"`, `reads "2"`)
+}
+
+// A store of the release before digests is opened, and is one of this release from then on.
+func TestOpenTakesAnOlderFormat(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := open(t, dir, embedded.Options{}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	embedded.SetFormat(t, dir, "1")
+	if err := open(t, dir, embedded.Options{}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := embedded.Format(t, dir); got != "2" {
+		t.Errorf("format %q", got)
+	}
 }
 
 func TestOpenRefusesAForeignStore(t *testing.T) {

@@ -146,6 +146,41 @@ func TestOnlyWhatIsClosed(t *testing.T) {
 	}
 }
 
+// TestDigestsAddUp: what is rolled up has the digest of all its clicks, unless one is not known.
+func TestDigestsAddUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	row := func(ad string, start int64, count int64, digest uint64) click.Result {
+		return click.Result{
+			Ad: []byte(ad), Start: start, Size: minute, Filter: click.FilterAll, Count: count, Digest: digest, Revision: 1, State: click.Final, Version: 1,
+		}
+	}
+	rows := []click.Result{
+		row("a", 0, 2, 1<<63), row("a", minute, 1, 1<<63+7), row("a", 5*hour, 1, 3),
+		row("b", 0, 2, 5), row("b", minute, 1, 0), row("b", 5*hour, 1, 3),
+	}
+	if err := b.Apply(t.Context(), &storage.Batch{Results: rows}); err != nil {
+		t.Fatal(err)
+	}
+	b.close(1000 * hour)
+	b.roll()
+	for _, want := range []struct {
+		ad   string
+		unit storage.Unit
+		sum  click.Sum
+	}{
+		{"a", storage.Hour, click.Sum{Count: 3, Digest: 7}},
+		{"a", storage.Day, click.Sum{Count: 4, Digest: 10}},
+		{"b", storage.Hour, click.Sum{Count: 3}},
+		{"b", storage.Day, click.Sum{Count: 4}},
+	} {
+		cells, err := b.Count(t.Context(), want.unit.Series(click.FilterAll), []byte(want.ad), 0, 1)
+		if err != nil || len(cells) != 1 || cells[0].Sum() != want.sum {
+			t.Errorf("%s in a %v: %+v, %v", want.ad, want.unit, cells, err)
+		}
+	}
+}
+
 // TestGaps: short times without a click are rolled up, long ones passed over, and nothing is
 // after the last click.
 func TestGaps(t *testing.T) {

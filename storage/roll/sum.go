@@ -39,7 +39,10 @@ type sum struct {
 }
 
 // total is what one ad got.
-type total struct{ clicks, corrections int64 }
+type total struct {
+	click.Sum
+	corrections int64
+}
 
 // roll adds up the counts of one hour or day. The ranked list goes last and says that all
 // counts are there.
@@ -109,7 +112,7 @@ func (s *sum) part(ctx context.Context, part uint64) (map[string]*total, error) 
 		}
 	}
 	add := each(func(t *total, c *storage.Cell) {
-		t.clicks += c.Count
+		t.Add(c.Sum())
 		t.corrections += c.Revision - 1
 		s.correct(c.Start, c.Revision)
 	})
@@ -132,15 +135,15 @@ func (s *sum) correct(start, revision int64) {
 func (s *sum) apply(ctx context.Context, totals map[string]*total) error {
 	var b storage.Batch
 	for ad, t := range totals {
-		row := click.Row{Ad: []byte(ad), Count: t.clicks}
+		row := click.Row{Ad: []byte(ad), Count: t.Count}
 		s.best.Add(row)
-		s.clicks += t.clicks
-		if t.clicks > 0 {
+		s.clicks += t.Count
+		if t.Count > 0 {
 			s.ads++
 		}
 		b.Results = append(b.Results, click.Result{
 			Ad: row.Ad, Start: s.span.From, Size: s.span.To - s.span.From, Filter: s.name,
-			Count: t.clicks, Revision: 1 + t.corrections, State: stateOf(1 + t.corrections), Version: s.version,
+			Count: t.Count, Digest: t.Digest, Revision: 1 + t.corrections, State: stateOf(1 + t.corrections), Version: s.version,
 		})
 		if len(b.Results) == rowsAtOnce {
 			if err := s.store.Apply(ctx, &b); err != nil {

@@ -75,11 +75,11 @@ func (m *model) rankings(filter string, from, to int64) []click.Ranking {
 }
 
 func cellOf(r *click.Result) storage.Cell {
-	return storage.Cell{Ad: r.Ad, Start: r.Start, Count: r.Count, Revision: r.Revision, State: r.State, Version: r.Version}
+	return storage.Cell{Ad: r.Ad, Start: r.Start, Count: r.Count, Digest: r.Digest, Revision: r.Revision, State: r.State, Version: r.Version}
 }
 
 func sameCell(a, b storage.Cell) bool {
-	return bytes.Equal(a.Ad, b.Ad) && a.Start == b.Start && a.Count == b.Count &&
+	return bytes.Equal(a.Ad, b.Ad) && a.Start == b.Start && a.Sum() == b.Sum() &&
 		a.Revision == b.Revision && a.State == b.State && a.Version == b.Version
 }
 

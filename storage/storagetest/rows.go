@@ -21,7 +21,7 @@ func isInvalid(err error) bool { return errors.Is(err, storage.ErrInvalid) }
 func result(ad string, start, count, version int64) click.Result {
 	return click.Result{
 		Ad: []byte(ad), Start: start, Size: size, Filter: click.FilterAll,
-		Count: count, Revision: 1, State: click.Provisional, Version: version,
+		Count: count, Digest: uint64(count) * 0x9e3779b97f4a7c15, Revision: 1, State: click.Provisional, Version: version,
 	}
 }
 
@@ -141,6 +141,9 @@ func history(rng *rand.Rand, filter string) (b storage.Batch) {
 			for _, ad := range []string{"a", "b", "b\x00", "\uffff"} {
 				r := result(ad, start, int64(rng.IntN(3)), version+1)
 				r.Filter, r.Revision, r.State = filter, 1+rng.Int64N(3), click.Provisional+click.State(rng.IntN(3))
+				if rng.IntN(4) == 0 {
+					r.Digest = 0 // unknown
+				}
 				b.Results = append(b.Results, r)
 			}
 			l := list(start, version+1, click.Row{Ad: []byte("a"), Count: rng.Int64N(100)}, click.Row{Ad: []byte("b"), Count: rng.Int64N(100)})
