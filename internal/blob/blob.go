@@ -18,7 +18,7 @@ var ErrUnavailable = errors.New("blob store unavailable")
 const MaxBytes = 4 << 30
 
 // Store keeps blobs. It is safe for concurrent use. Names are slash-separated
-// words of letters, digits, dots, dashes and underscores.
+// words of letters, digits, dots, dashes, underscores and equals signs.
 type Store interface {
 	// Put keeps a blob, durably when it returns nil, and replaces one of the same
 	// name as a whole: a reader sees the old bytes or the new, never a mixture.
@@ -30,6 +30,14 @@ type Store interface {
 	List(ctx context.Context, prefix string) ([]string, error)
 	// Delete removes a blob; removing one that is not there is no error.
 	Delete(ctx context.Context, name string) error
+}
+
+// Ranger is a [Store] that reads a part of a blob.
+type Ranger interface {
+	Store
+	// GetRange fills p with a blob's bytes from at on. It returns ErrNotFound as Get does, and
+	// io.ErrUnexpectedEOF when the blob ends before. Unlike with Get, no checksum of the storage's covers them.
+	GetRange(ctx context.Context, name string, at int64, p []byte) error
 }
 
 // Streamer is a [Store] that takes a blob's bytes while they come into being.

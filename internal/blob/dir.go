@@ -30,6 +30,7 @@ const syncBytes = 8 << 20
 // as NFS does; all of them must be the same user.
 type Dir struct {
 	path string
+	tree bool // words of names are directories
 	// fill writes a new file's bytes and makes them durable; tests let it fail.
 	fill func(f *os.File, data io.Reader) error
 }
@@ -44,11 +45,21 @@ func OpenDir(path string) (*Dir, error) {
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("open blobs: %w", err)
 	}
-	d := &Dir{path: path, fill: fillFile}
+	d := &Dir{path: filepath.Clean(path), fill: fillFile}
 	if err := d.removeUnborn(); err != nil {
 		return nil, fmt.Errorf("open blobs: %w", err)
 	}
 	return d, nil
+}
+
+// OpenTree is OpenDir of blobs that other programs read: their files lie in directories
+// called like the words of their names. A name that begins another one, up to a slash, is refused.
+func OpenTree(path string) (*Dir, error) {
+	d, err := OpenDir(path)
+	if err == nil {
+		d.tree = true
+	}
+	return d, err
 }
 
 func (d *Dir) removeUnborn() error {
@@ -81,7 +92,10 @@ func removeDead(file string) error {
 	return os.Remove(file)
 }
 
-var _ Streamer = (*Dir)(nil)
+var (
+	_ Streamer = (*Dir)(nil)
+	_ Ranger   = (*Dir)(nil)
+)
 
 // Put implements [Store]. After an error the blob is the old one, unless the
 // error is about the directory: then it may be either.
@@ -126,12 +140,25 @@ func (d *Dir) replace(file string, data io.Reader) error {
 	// Closing ends the lock, and by then nobody must take the file for a dead one's.
 	err = d.fill(f, data)
 	if err == nil {
+		err = os.MkdirAll(filepath.Dir(file), 0o700)
+	}
+	if err == nil {
 		err = os.Rename(f.Name(), file)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()), f.Close())
 	}
-	return errors.Join(f.Close(), syncDir(d.path))
+	return errors.Join(f.Close(), d.syncDirs(filepath.Dir(file)))
+}
+
+// syncDirs makes the names durable that lead to what is in a directory.
+func (d *Dir) syncDirs(dir string) error {
+	err := syncDir(dir)
+	for err == nil && dir != d.path {
+		dir = filepath.Dir(dir)
+		err = syncDir(dir)
+	}
+	return err
 }
 
 // create makes a file to be filled, and locks it for as long as it is open. A file
@@ -162,13 +189,42 @@ func (d *Dir) Get(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	data, err := readFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = ErrNotFound
-	}
 	if err != nil {
-		return nil, fmt.Errorf("get blob %s: %w", name, err)
+		return nil, fmt.Errorf("get blob %s: %w", name, d.absent(err))
 	}
 	return data, nil
+}
+
+// GetRange implements [Ranger].
+func (d *Dir) GetRange(ctx context.Context, name string, at int64, p []byte) error {
+	file, err := d.file(ctx, name)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("get blob %s: %w", name, d.absent(err))
+	}
+	defer f.Close()
+	if n, err := f.ReadAt(p, at); n < len(p) {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return fmt.Errorf("get blob %s: %w", name, err)
+	}
+	return nil
+}
+
+// errDirectory: where a blob's file would be there is something else.
+var errDirectory = errors.New("it is not a regular file")
+
+// absent makes ErrNotFound of what says that there is no file. In a tree a directory has
+// the name of no blob, and nothing lies below a file.
+func (d *Dir) absent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || d.tree && (errors.Is(err, errDirectory) || errors.Is(err, syscall.ENOTDIR)) {
+		return ErrNotFound
+	}
+	return err
 }
 
 // readFile reads a file that no one changes: Put replaces it by another.
@@ -183,7 +239,7 @@ func readFile(file string) ([]byte, error) {
 		return nil, err
 	}
 	if !st.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
+		return nil, errDirectory
 	}
 	if st.Size() > MaxBytes {
 		return nil, fmt.Errorf("%d bytes are over the limit of %d", st.Size(), int64(MaxBytes))
@@ -198,19 +254,48 @@ func (d *Dir) List(ctx context.Context, prefix string) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(d.path)
-	if err != nil {
-		return nil, fmt.Errorf("list blobs: %w", err)
-	}
 	var names []string
-	for _, e := range entries {
-		name := strings.ReplaceAll(e.Name(), slash, "/")
+	take := func(name string, e fs.DirEntry) {
 		if strings.HasPrefix(name, prefix) && e.Type().IsRegular() && CheckName(name) == nil {
 			names = append(names, name)
 		}
 	}
+	if d.tree {
+		if err := d.walk(prefix, take); err != nil {
+			return nil, fmt.Errorf("list blobs: %w", err)
+		}
+	} else {
+		entries, err := os.ReadDir(d.path)
+		if err != nil {
+			return nil, fmt.Errorf("list blobs: %w", err)
+		}
+		for _, e := range entries {
+			take(strings.ReplaceAll(e.Name(), slash, "/"), e)
+		}
+	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// walk visits the files of a tree that can have a prefix.
+func (d *Dir) walk(prefix string, visit func(name string, e fs.DirEntry)) error {
+	dir := prefix[:max(strings.LastIndexByte(prefix, '/'), 0)]
+	if dir != "" && CheckName(dir) != nil {
+		return nil
+	}
+	return filepath.WalkDir(filepath.Join(d.path, filepath.FromSlash(dir)), func(file string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR): // also one that has gone meanwhile
+			return nil
+		case err != nil || e.IsDir():
+			return err
+		}
+		name, err := filepath.Rel(d.path, file)
+		if err == nil {
+			visit(filepath.ToSlash(name), e)
+		}
+		return err
+	})
 }
 
 // Delete implements [Store]. A crash of the operating system may bring a deleted
@@ -234,6 +319,9 @@ func (d *Dir) file(ctx context.Context, name string) (string, error) {
 	}
 	if err := CheckName(name); err != nil {
 		return "", err
+	}
+	if d.tree {
+		return filepath.Join(d.path, filepath.FromSlash(name)), nil
 	}
 	return filepath.Join(d.path, strings.ReplaceAll(name, "/", slash)), nil
 }

@@ -1,3 +1,3 @@
 // Package blob keeps named, whole, immutable byte strings: the snapshots of the
-// stages' state. A blob is either there whole or not at all.
+// stages' state, and archived clicks. A blob is either there whole or not at all.
 package blob

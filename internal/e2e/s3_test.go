@@ -50,7 +50,7 @@ func objectStorage(ctx context.Context, t *testing.T, certs *servers.Certificate
 	})
 	o := s3.Options{
 		Endpoint: s.Endpoint(), Region: servers.S3Region, Bucket: "snapshots",
-		AccessKey: servers.S3AccessKey, SecretKey: servers.S3SecretKey,
+		AccessKey: servers.S3AccessKey, SecretKey: servers.S3SecretKey, Section: "snapshots",
 	}
 	if certs != nil {
 		if o.TLS, _, err = secure.ClientTLS(secure.Files{CA: certs.CA}, time.Now()); err != nil {
@@ -89,9 +89,15 @@ func TestS3KeepsTheContract(t *testing.T) {
 			ctx := limitedS3(t)
 			_, o := objectStorage(ctx, t, c)
 			var places atomic.Int32
-			blobtest.Run(t, func(t *testing.T) blob.Store {
+			blobtest.Run(t, func(t *testing.T) blob.Ranger {
 				own := o
 				own.Prefix = fmt.Sprintf("some/place-%d", places.Add(1))
+				return openS3(t.Context(), t, own)
+			})
+			o.Plain = true
+			blobtest.RunPlain(t, func(t *testing.T) blob.Ranger {
+				own := o
+				own.Prefix = fmt.Sprintf("plain/place-%d", places.Add(1))
 				return openS3(t.Context(), t, own)
 			})
 		})

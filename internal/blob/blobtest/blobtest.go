@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -13,17 +14,26 @@ import (
 	"github.com/clickagg/clickagg/internal/blob"
 )
 
-// Run holds an implementation to the promises of [blob.Store]. open returns a
-// store without blobs; it is called once for each promise.
-func Run(t *testing.T, open func(t *testing.T) blob.Store) {
-	for name, promise := range map[string]func(t *testing.T, s blob.Store){
+// Run holds an implementation to the promises of [blob.Store], and of [blob.Ranger]. open
+// returns a store without blobs; it is called once for each promise.
+func Run(t *testing.T, open func(t *testing.T) blob.Ranger) {
+	RunPlain(t, open)
+	t.Run("a name may begin another", func(t *testing.T) {
+		t.Parallel()
+		nestedNames(t, open(t))
+	})
+}
+
+// RunPlain is Run of a store in which no name may begin another one, up to a slash.
+func RunPlain(t *testing.T, open func(t *testing.T) blob.Ranger) {
+	for name, promise := range map[string]func(t *testing.T, s blob.Ranger){
 		"a blob that was put is got":              putGet,
 		"what was never put is not found":         notFound,
 		"a blob is replaced as a whole":           replaced,
 		"an empty blob is a blob":                 empty,
 		"bytes are not shared":                    unshared,
 		"names are listed in order":               listed,
-		"a name may begin another":                nestedNames,
+		"a part of a blob is read":                ranges,
 		"a deleted blob is gone":                  deleted,
 		"what is no name is refused":              badNames,
 		"an ended context begins nothing":         ended,
@@ -34,6 +44,28 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 			t.Parallel()
 			promise(t, open(t))
 		})
+	}
+}
+
+func ranges(t *testing.T, s blob.Ranger) {
+	data := []byte("0123456789")
+	put(t, s, "a/b", data)
+	for _, r := range [][2]int{{0, 10}, {0, 1}, {3, 9}, {9, 10}, {4, 4}} {
+		p := make([]byte, r[1]-r[0])
+		if err := s.GetRange(t.Context(), "a/b", int64(r[0]), p); err != nil || !bytes.Equal(p, data[r[0]:r[1]]) {
+			t.Errorf("bytes %v: %q, %v", r, p, err)
+		}
+	}
+	for _, at := range []int64{1, 9, 10, 1000} {
+		if err := s.GetRange(t.Context(), "a/b", at, make([]byte, 10)); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("ten bytes from %d: %v", at, err)
+		}
+	}
+	if err := s.GetRange(t.Context(), "a/c", 0, make([]byte, 1)); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("a part of nothing: %v", err)
+	}
+	if err := s.GetRange(t.Context(), "a//c", 0, make([]byte, 1)); err == nil || errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("a part of what is no name: %v", err)
 	}
 }
 
@@ -65,7 +97,7 @@ func wantNames(t *testing.T, s blob.Store, prefix string, want ...string) {
 	}
 }
 
-func putGet(t *testing.T, s blob.Store) {
+func putGet(t *testing.T, s blob.Ranger) {
 	every := make([]byte, 256)
 	for i := range every {
 		every[i] = byte(i)
@@ -80,7 +112,7 @@ func putGet(t *testing.T, s blob.Store) {
 	wantBlob(t, s, longest, []byte("x"))
 }
 
-func notFound(t *testing.T, s blob.Store) {
+func notFound(t *testing.T, s blob.Ranger) {
 	wantNone(t, s, "a")
 	wantNames(t, s, "")
 	put(t, s, "a/b", nil)
@@ -88,14 +120,14 @@ func notFound(t *testing.T, s blob.Store) {
 	wantNone(t, s, "a/b/c")
 }
 
-func replaced(t *testing.T, s blob.Store) {
+func replaced(t *testing.T, s blob.Ranger) {
 	put(t, s, "a", []byte("a long first version"))
 	put(t, s, "a", []byte("short"))
 	wantBlob(t, s, "a", []byte("short"))
 	wantNames(t, s, "", "a")
 }
 
-func empty(t *testing.T, s blob.Store) {
+func empty(t *testing.T, s blob.Ranger) {
 	put(t, s, "nothing", nil)
 	put(t, s, "none", []byte{})
 	wantBlob(t, s, "nothing", nil)
@@ -103,7 +135,7 @@ func empty(t *testing.T, s blob.Store) {
 	wantNames(t, s, "", "none", "nothing")
 }
 
-func unshared(t *testing.T, s blob.Store) {
+func unshared(t *testing.T, s blob.Ranger) {
 	data := []byte("abc")
 	put(t, s, "a", data)
 	data[0] = 'X'
@@ -115,18 +147,18 @@ func unshared(t *testing.T, s blob.Store) {
 	wantBlob(t, s, "a", []byte("abc"))
 }
 
-func listed(t *testing.T, s blob.Store) {
-	for _, name := range []string{"b/10", "b/9", "a", "b/1", "ba", "B", "b.x", "b-x", "b_x", ".hidden"} {
+func listed(t *testing.T, s blob.Ranger) {
+	for _, name := range []string{"b/10", "b/9", "a", "b/1", "ba", "B", "b.x", "b-x", "b=x", "b_x", ".hidden"} {
 		put(t, s, name, nil)
 	}
-	wantNames(t, s, "", ".hidden", "B", "a", "b-x", "b.x", "b/1", "b/10", "b/9", "b_x", "ba")
+	wantNames(t, s, "", ".hidden", "B", "a", "b-x", "b.x", "b/1", "b/10", "b/9", "b=x", "b_x", "ba")
 	wantNames(t, s, "b/", "b/1", "b/10", "b/9")
 	wantNames(t, s, "b/1", "b/1", "b/10")
 	wantNames(t, s, "c")
 	wantNames(t, s, "../")
 }
 
-func nestedNames(t *testing.T, s blob.Store) {
+func nestedNames(t *testing.T, s blob.Ranger) {
 	for _, name := range []string{"a/b/c", "a", "a/b"} {
 		put(t, s, name, []byte(name))
 	}
@@ -138,7 +170,7 @@ func nestedNames(t *testing.T, s blob.Store) {
 	wantNames(t, s, "a", "a", "a/b/c")
 }
 
-func deleted(t *testing.T, s blob.Store) {
+func deleted(t *testing.T, s blob.Ranger) {
 	put(t, s, "a", []byte("1"))
 	put(t, s, "b", []byte("2"))
 	for range 2 { // the second time there is nothing to delete
@@ -152,7 +184,7 @@ func deleted(t *testing.T, s blob.Store) {
 	wantBlob(t, s, "a", []byte("3"))
 }
 
-func badNames(t *testing.T, s blob.Store) {
+func badNames(t *testing.T, s blob.Ranger) {
 	for _, name := range []string{
 		"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/.", "a b", "a\x00", "a\\b", "é", "\xff",
 		"a+b", "~a", "a:b", "a\n", strings.Repeat("n", blob.MaxName+1),
@@ -170,7 +202,7 @@ func badNames(t *testing.T, s blob.Store) {
 	wantNames(t, s, "")
 }
 
-func ended(t *testing.T, s blob.Store) {
+func ended(t *testing.T, s blob.Ranger) {
 	put(t, s, "a", []byte("1"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -186,7 +218,7 @@ func ended(t *testing.T, s blob.Store) {
 	wantBlob(t, s, "a", []byte("1"))
 }
 
-func wholeUnderWriters(t *testing.T, s blob.Store) {
+func wholeUnderWriters(t *testing.T, s blob.Ranger) {
 	version := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 1000+100*i) }
 	put(t, s, "a", version(0))
 	var writers, reader sync.WaitGroup
@@ -220,7 +252,7 @@ func wholeUnderWriters(t *testing.T, s blob.Store) {
 	wantNames(t, s, "", "a")
 }
 
-func manyWriters(t *testing.T, s blob.Store) {
+func manyWriters(t *testing.T, s blob.Ranger) {
 	var writers sync.WaitGroup
 	name := func(w, i int) string { return fmt.Sprintf("%d/%d", w, i) }
 	for w := range 4 {

@@ -10,18 +10,22 @@ import (
 )
 
 // Open opens the place that a URL names: a directory, or s3://bucket/prefix with
-// the rest of the options given; an empty one is the directory dir. Close is called when
-// nothing uses the store any more.
-func Open(ctx context.Context, url, dir string, o s3.Options) (store blob.Store, close func() error, err error) {
+// the rest of the options given; an empty one is the directory dir. Where the options say plain,
+// a directory is a tree. Close is called when nothing uses the store any more.
+func Open(ctx context.Context, url, dir string, o s3.Options) (store blob.Ranger, close func() error, err error) {
 	if url == "" {
 		url = dir
 	}
 	rest, remote := strings.CutPrefix(url, "s3://")
 	if !remote {
 		if scheme, _, ok := strings.Cut(url, "://"); ok {
-			return nil, nil, fmt.Errorf("snapshots.url: %q is no place for snapshots; write a path or s3://bucket/prefix", scheme+"://")
+			return nil, nil, fmt.Errorf("%s.url: %q is no place for %[1]s; write a path or s3://bucket/prefix", o.Section, scheme+"://")
 		}
-		d, err := blob.OpenDir(url)
+		open := blob.OpenDir
+		if o.Plain {
+			open = blob.OpenTree
+		}
+		d, err := open(url)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -31,7 +35,7 @@ func Open(ctx context.Context, url, dir string, o s3.Options) (store blob.Store,
 	prefix = strings.TrimSuffix(prefix, "/")
 	if prefix != "" {
 		if err := blob.CheckName(prefix); err != nil {
-			return nil, nil, fmt.Errorf("snapshots.url: %s: its prefix: %w", url, err)
+			return nil, nil, fmt.Errorf("%s.url: %s: its prefix: %w", o.Section, url, err)
 		}
 	}
 	o.Bucket, o.Prefix = bucket, prefix

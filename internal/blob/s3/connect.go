@@ -74,25 +74,31 @@ func (o Options) credentials() *credentials.Credentials {
 	case os.Getenv("AWS_ACCESS_KEY_ID") != "":
 		return credentials.NewEnvAWS()
 	}
-	return credentials.New(role{&credentials.IAM{Region: o.Region, Client: &http.Client{Timeout: roleTimeout}}})
+	return credentials.New(role{&credentials.IAM{Region: o.Region, Client: &http.Client{Timeout: roleTimeout}}, o.Section})
 }
 
 // role says what to do when there is none.
-type role struct{ *credentials.IAM }
+type role struct {
+	*credentials.IAM
+	section string
+}
 
 // RetrieveWithCredContext implements [credentials.Provider].
 func (r role) RetrieveWithCredContext(c *credentials.CredContext) (credentials.Value, error) {
 	v, err := r.IAM.RetrieveWithCredContext(c)
 	if err != nil {
-		return v, &noKeyError{err}
+		return v, &noKeyError{err, r.section}
 	}
 	return v, nil
 }
 
 // noKeyError: nobody gave us keys.
-type noKeyError struct{ role error }
+type noKeyError struct {
+	role    error
+	section string
+}
 
 func (e *noKeyError) Error() string {
-	return fmt.Sprintf("there are no keys: set snapshots.s3.access_key and snapshots.s3.secret_key, "+
-		"or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role (%v)", e.role)
+	return fmt.Sprintf("there are no keys: set %[1]s.s3.access_key and %[1]s.s3.secret_key, "+
+		"or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role (%v)", e.section, e.role)
 }

@@ -35,28 +35,28 @@ func (s *Store) failed(ctx context.Context, verb, name string, err error) error 
 func (s *Store) cure(said minio.ErrorResponse, err error) string {
 	switch said.Code {
 	case "NoSuchBucket":
-		return "make the bucket, or name another one in snapshots.url"
+		return "make the bucket, or name another one in " + s.section + ".url"
 	case "AccessDenied", "AllAccessDisabled", "AccountProblem":
 		return fmt.Sprintf("allow these keys s3:ListBucket on %s, and s3:GetObject, s3:PutObject and s3:DeleteObject on %s/%s*", s.bucket, s.bucket, s.prefix)
 	case "InvalidAccessKeyId", "XAdminUserNotFound":
-		return "snapshots.s3.access_key is not known there"
+		return s.section + ".s3.access_key is not known there"
 	case "SignatureDoesNotMatch":
-		return "snapshots.s3.secret_key does not belong to the access key, or a proxy changes requests"
+		return s.section + ".s3.secret_key does not belong to the access key, or a proxy changes requests"
 	case "RequestTimeTooSkewed", "RequestExpired":
 		return "this machine's clock and the storage's differ by more than the storage takes: put them right (NTP)"
 	case "ExpiredToken", "ExpiredTokenException", "InvalidToken":
 		return "the temporary keys have expired: renew them"
 	case "AuthorizationHeaderMalformed", "InvalidRegion", "PermanentRedirect", "IllegalLocationConstraintException":
 		if said.Region != "" {
-			return "the bucket is in region " + said.Region + ": set snapshots.s3.region"
+			return "the bucket is in region " + said.Region + ": set " + s.section + ".s3.region"
 		}
-		return "the bucket is not in region " + s.region + ": set snapshots.s3.region"
+		return "the bucket is not in region " + s.region + ": set " + s.section + ".s3.region"
 	}
 	if refusal := secure.Refusal(err); refusal != "" {
-		return refusal + " (snapshots.s3)"
+		return refusal + " (" + s.section + ".s3)"
 	}
 	if said.Code == "" && !errors.Is(err, errBroken) && !errors.As(err, new(*noKeyError)) {
-		return "is snapshots.s3.endpoint right, and the storage running?"
+		return "is " + s.section + ".s3.endpoint right, and the storage running?"
 	}
 	return ""
 }

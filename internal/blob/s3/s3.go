@@ -30,7 +30,15 @@ type Options struct {
 	SecretKey string // to AccessKey
 
 	TLS *tls.Config // of an https endpoint; nil trusts the system's authorities
+
+	// Section is where the configuration says all this: snapshots, say. Errors name its keys.
+	Section string
+	// Plain gives objects the names of their blobs, for other programs to read. A name that
+	// begins another one, up to a slash, is refused then by some storages.
+	Plain bool
 }
+
+var _ blob.Ranger = (*Store)(nil)
 
 // Store is a [blob.Store] in a bucket.
 type Store struct {
@@ -40,10 +48,12 @@ type Store struct {
 	region    string
 	bucket    string
 	prefix    string // empty, or with a slash at its end
+	section   string
+	end       string // of every key
 	most      int64  // largest blob, in bytes
 }
 
-// end closes the key of every blob. No name has it, so that no blob lies where
+// end closes the key of every blob, unless they are plain. No name has it, so that no blob lies where
 // another one has a directory: storages that are file systems underneath refuse
 // an object "a/b" beside one that is called "a".
 const end = "!"
@@ -65,11 +75,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		TrailingHeaders: true, // no checksum is taken without it, though ours stand in front
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open object storage: snapshots.s3.endpoint: %w", err)
+		return nil, fmt.Errorf("open object storage: %s.s3.endpoint: %w", o.Section, err)
 	}
 	s := &Store{
 		core: minio.Core{Client: client}, transport: transport, endpoint: client.EndpointURL().String(), region: o.Region,
-		bucket: o.Bucket, prefix: o.Prefix, most: blob.MaxBytes,
+		bucket: o.Bucket, prefix: o.Prefix, most: blob.MaxBytes, section: o.Section,
+	}
+	if !o.Plain {
+		s.end = end
 	}
 	if s.prefix != "" {
 		s.prefix += "/"
@@ -87,7 +100,7 @@ func (o Options) target() (host string, secure bool, err error) {
 	}
 	u, err := url.Parse(o.Endpoint)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.Trim(u.Path, "/") != "" {
-		return "", false, fmt.Errorf("snapshots.s3.endpoint %q is no URL like https://s3.example.com", o.Endpoint)
+		return "", false, fmt.Errorf("%s.s3.endpoint %q is no URL like https://s3.example.com", o.Section, o.Endpoint)
 	}
 	return u.Host, u.Scheme == "https", nil
 }
@@ -140,19 +153,64 @@ func (s *Store) Get(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	var data []byte
+	err = s.retry(ctx, name, func() (err error) {
+		data, err = s.read(ctx, key)
+		return err
+	})
+	return data, err
+}
+
+// GetRange implements [blob.Ranger].
+func (s *Store) GetRange(ctx context.Context, name string, at int64, p []byte) error {
+	key, err := s.key(ctx, name)
+	if err != nil || len(p) == 0 {
+		return err
+	}
+	return s.retry(ctx, name, func() error { return s.readRange(ctx, key, at, p) })
+}
+
+// retry reads again when the answer breaks off.
+func (s *Store) retry(ctx context.Context, name string, read func() error) error {
 	for try := 1; ; try++ {
-		data, err := s.read(ctx, key)
+		err := read()
 		switch {
 		case err == nil:
-			return data, nil
+			return nil
 		case minio.ToErrorResponse(err).Code == minio.NoSuchKey:
-			return nil, fmt.Errorf("get blob %s: %w", name, blob.ErrNotFound)
-		case errors.As(err, new(tooLarge)):
-			return nil, fmt.Errorf("get blob %s: %w", name, err)
+			return fmt.Errorf("get blob %s: %w", name, blob.ErrNotFound)
+		case errors.As(err, new(tooLarge)), errors.Is(err, errShort):
+			return fmt.Errorf("get blob %s: %w", name, err)
 		case !errors.Is(err, errBroken) || ctx.Err() != nil || try == reads:
-			return nil, s.failed(ctx, "get", name, err)
+			return s.failed(ctx, "get", name, err)
 		}
 	}
+}
+
+// errShort: the object ends before what was asked for.
+var errShort = fmt.Errorf("it ends before: %w", io.ErrUnexpectedEOF)
+
+// readRange reads a part of an object once.
+func (s *Store) readRange(ctx context.Context, key string, at int64, p []byte) error {
+	var o minio.GetObjectOptions
+	if err := o.SetRange(at, at+int64(len(p))-1); err != nil {
+		return err
+	}
+	body, about, _, err := s.core.GetObject(ctx, s.bucket, key, o)
+	if minio.ToErrorResponse(err).Code == "InvalidRange" {
+		return errShort
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	if about.Size < int64(len(p)) { // of what is sent
+		return errShort
+	}
+	if n, err := io.ReadFull(body, p); err != nil {
+		return fmt.Errorf("%w: after %d bytes", errBroken, n)
+	}
+	return nil
 }
 
 // errBroken: the answer began and did not come to its end.
@@ -199,7 +257,7 @@ func (s *Store) List(ctx context.Context, prefix string) ([]string, error) {
 		if object.Err != nil {
 			return nil, s.failed(ctx, "list", prefix, object.Err)
 		}
-		name, blobs := strings.CutSuffix(strings.TrimPrefix(object.Key, s.prefix), end)
+		name, blobs := strings.CutSuffix(strings.TrimPrefix(object.Key, s.prefix), s.end)
 		if blobs && strings.HasPrefix(name, prefix) && blob.CheckName(name) == nil {
 			names = append(names, name)
 		}
@@ -235,5 +293,5 @@ func (s *Store) key(ctx context.Context, name string) (string, error) {
 	if err := blob.CheckName(name); err != nil {
 		return "", err
 	}
-	return s.prefix + name + end, nil
+	return s.prefix + name + s.end, nil
 }

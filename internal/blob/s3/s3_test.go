@@ -31,7 +31,7 @@ func fake(t *testing.T, answer func(w http.ResponseWriter, r *http.Request) bool
 		}
 	}))
 	t.Cleanup(s.Close)
-	return Options{Endpoint: s.URL, Region: "here", Bucket: "bucket", Prefix: "p", AccessKey: "key", SecretKey: "secret"}
+	return Options{Endpoint: s.URL, Region: "here", Bucket: "bucket", Prefix: "p", AccessKey: "key", SecretKey: "secret", Section: "snapshots"}
 }
 
 func opened(t *testing.T, o Options) *Store {
@@ -165,6 +165,50 @@ func TestGetChecksWhatItReads(t *testing.T) {
 	}
 }
 
+func TestGetRangeChecksWhatItReads(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		length string
+		body   string
+		words  string
+		tries  int
+	}{
+		"whole":  {"4", "3456", "", 1},
+		"broken": {"4", "34", errBroken.Error(), reads},
+		"short":  {"2", "34", errShort.Error(), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tries := 0
+			s := opened(t, fake(t, func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Query().Has("list-type") {
+					return false
+				}
+				tries++
+				if got := r.Header.Get("Range"); got != "bytes=3-6" {
+					t.Errorf("asked for %s", got)
+				}
+				w.Header().Set("Last-Modified", "Wed, 25 Nov 2026 10:00:00 GMT")
+				w.Header().Set("Content-Length", c.length)
+				w.WriteHeader(http.StatusPartialContent)
+				fmt.Fprint(w, c.body)
+				return true
+			}))
+			p := make([]byte, 4)
+			err := s.GetRange(t.Context(), "a", 3, p)
+			if c.words == "" && (err != nil || string(p) != c.body) {
+				t.Errorf("%q, %v", p, err)
+			}
+			if c.words != "" && (err == nil || !strings.Contains(err.Error(), c.words)) {
+				t.Errorf("%q, %v; want %q", p, err, c.words)
+			}
+			if tries != c.tries {
+				t.Errorf("asked %d times, want %d", tries, c.tries)
+			}
+		})
+	}
+}
+
 func TestListPassesOverStrangers(t *testing.T) {
 	t.Parallel()
 	s := opened(t, fake(t, func(w http.ResponseWriter, _ *http.Request) bool {
@@ -257,7 +301,7 @@ func TestSilentConnectionsEnd(t *testing.T) {
 func TestRefusesWithoutAsking(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []string{"example.com", "ftp://example.com", "https://", "https://example.com/path", "://"} {
-		if _, err := Open(t.Context(), Options{Endpoint: endpoint}); err == nil || !strings.Contains(err.Error(), "snapshots.s3.endpoint") {
+		if _, err := Open(t.Context(), Options{Endpoint: endpoint, Section: "snapshots"}); err == nil || !strings.Contains(err.Error(), "snapshots.s3.endpoint") {
 			t.Errorf("%s: %v", endpoint, err)
 		}
 	}
