@@ -10,6 +10,7 @@ type Config struct {
 	Kafka      Kafka      `key:"kafka" doc:"The log between the roles."`
 	Cassandra  Cassandra  `key:"cassandra" doc:"The store of counts, when there is a cluster; without hosts it is a directory in data_dir."`
 	Snapshots  Snapshots  `key:"snapshots" doc:"Where shards and reducers keep their state, which is what a process that takes one over begins with."`
+	Archive    Archive    `key:"archive" doc:"Cold storage of raw records, as Parquet files, for longer than the raw store keeps them."`
 	Embedded   Embedded   `key:"embedded" doc:"The broker inside the process, used when kafka.brokers is empty."`
 	Input      Input      `key:"input" doc:"What a click looks like and where clicks come from."`
 	Filters    []Filter   `key:"filters" doc:"Named predicates over clicks; the clicks for which one is true are counted under its id as well (docs/FILTERS.md). Taken up at a reload, too. Without this key those that hold stay; [] is none."`
@@ -79,6 +80,13 @@ type Cassandra struct {
 type Snapshots struct {
 	URL string `key:"url" doc:"A directory, or s3://bucket/prefix; empty is snapshots in data_dir. In a cluster all processes must reach the same place, or a moved shard reads its whole log again."`
 	S3  S3     `key:"s3" doc:"Object storage that speaks the S3 protocol."`
+}
+
+// Archive says where raw records go when they are old.
+type Archive struct {
+	URL   string        `key:"url" doc:"A directory, or s3://bucket/prefix; empty is archive in data_dir. In a cluster all processes of the roles archive and api must reach the same place."`
+	After time.Duration `key:"after" doc:"How long ago an hour must have ended before what was received in it is archived; 0 archives none. With it, a raw store in data_dir deletes nothing that is not archived."`
+	S3    S3            `key:"s3" doc:"Object storage that speaks the S3 protocol."`
 }
 
 // S3 configures object storage.
@@ -256,6 +264,7 @@ func Default() Config {
 			CountsTTL: 90 * day, RankingsTTL: 90 * day, LineageTTL: 90 * day, RawTTL: 30 * day, InFlight: 128, Timeout: 10 * time.Second,
 		},
 		Snapshots: Snapshots{S3: S3{Region: "us-east-1"}},
+		Archive:   Archive{S3: S3{Region: "us-east-1"}},
 		Embedded:  Embedded{Listen: "127.0.0.1:9092", SyncWrites: true},
 		Input: Input{
 			Topics: []string{"clicks"}, Partitions: 4, Refresh: 10 * time.Second, Fields: Fields{EventID: "event_id", AdID: "ad_id", Time: "ts"},

@@ -171,12 +171,15 @@ func connectionLimits() map[string]limit {
 		"cassandra.in_flight":       within(1, 10_000),
 		"cassandra.timeout":         within(100*time.Millisecond, 5*time.Minute),
 
-		"snapshots.url":           text("empty, a path, or s3://bucket/prefix", placeFault),
-		"snapshots.s3.endpoint":   text("empty, or an http or https URL", urlFault),
-		"snapshots.s3.region":     text("a name, at most 200 bytes", userFault),
-		"snapshots.s3.access_key": secret(),
-		"snapshots.s3.secret_key": secret(),
-		"snapshots.s3.ca_file":    optionalFile(),
+		"archive.after": zeroOr(within(time.Hour, 7299*day)),
+	}
+	for _, section := range []string{"snapshots.", "archive."} {
+		all[section+"url"] = text("empty, a path, or s3://bucket/prefix", placeFault)
+		all[section+"s3.endpoint"] = text("empty, or an http or https URL", urlFault)
+		all[section+"s3.region"] = text("a name, at most 200 bytes", userFault)
+		all[section+"s3.access_key"] = secret()
+		all[section+"s3.secret_key"] = secret()
+		all[section+"s3.ca_file"] = optionalFile()
 	}
 	for _, section := range []string{"kafka.tls.", "cassandra.tls."} {
 		all[section+"enabled"] = unlimited("true or false")
@@ -233,6 +236,16 @@ func oneOf(words ...string) limit {
 
 func text(says string, fault func(string) string) limit {
 	return limit{says, func(value any) string { return fault(value.(string)) }}
+}
+
+// zeroOr takes a duration of zero as well.
+func zeroOr(l limit) limit {
+	return limit{says: "0s, or " + l.says, fault: func(value any) string {
+		if value == time.Duration(0) {
+			return ""
+		}
+		return l.fault(value)
+	}}
 }
 
 func emptyOr(l limit) limit {

@@ -65,9 +65,10 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 		},
 		Cassandra: Cassandra{
 			Hosts: []string{"c1:9042"}, Keyspace: "k", Datacenter: "dc", Replication: []string{"dc:1"}, Consistency: "one", User: "v", Password: secret,
-			AllowPlaintext: true, TLS: tls, CountsTTL: time.Hour, RankingsTTL: 2 * time.Hour, LineageTTL: 3 * time.Hour, RawTTL: 4 * time.Hour, InFlight: 3, Timeout: time.Second,
+			AllowPlaintext: true, TLS: tls, CountsTTL: time.Hour, RankingsTTL: 2 * time.Hour, LineageTTL: 3 * time.Hour, RawTTL: 40 * time.Hour, InFlight: 3, Timeout: time.Second,
 		},
 		Snapshots: Snapshots{URL: "s3://b/p", S3: S3{"https://s3.example", "eu", secret, secret, "/ca.pem"}},
+		Archive:   Archive{URL: "s3://b/a", After: 2 * time.Hour, S3: S3{"https://s3.example", "eu", secret, secret, "/ca.pem"}},
 		Embedded:  Embedded{Listen: "localhost:0", SyncWrites: false},
 		Input:     Input{Topics: []string{"a", "b"}, Partitions: 7, Refresh: time.Minute, Fields: Fields{"id", "ad", "123"}, TimeUnit: "us", Types: []string{"a:b:int"}, MaxRecordBytes: 1000},
 		Filters: []Filter{

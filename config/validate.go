@@ -137,6 +137,18 @@ func connectionRelations() []relation {
 			},
 		},
 		{
+			keys: []string{"archive.s3.access_key", "archive.s3.secret_key"},
+			says: "`archive.s3.access_key` and `archive.s3.secret_key` are set together.",
+			fault: func(c Config) string {
+				return bothFault(c.Archive.S3.AccessKey.value, c.Archive.S3.SecretKey.value)
+			},
+		},
+		{
+			keys:  []string{"archive.after", "cassandra.raw_ttl"},
+			says:  "`cassandra.raw_ttl` is at least `archive.after` + 24h: an archive that is away for a day loses nothing.",
+			fault: archiveFault,
+		},
+		{
 			keys:  []string{"kafka.tls.cert_file", "kafka.tls.key_file"},
 			says:  "`kafka.tls.cert_file` and `kafka.tls.key_file` are set together; the same under `cassandra.tls`.",
 			fault: func(c Config) string { return c.Kafka.TLS.pairFault() },
@@ -249,6 +261,18 @@ func marginFault(c Config) string {
 	}
 	return fmt.Sprintf("%s is more than watermark.delay %s, so an idle partition would close windows later than a busy one; lower it to at most %[2]s or raise watermark.delay",
 		show(c.Watermark.SkewMargin), show(c.Watermark.Delay))
+}
+
+// archiveMargin is how long archiving may fail before records expire that are not archived.
+const archiveMargin = day
+
+func archiveFault(c Config) string {
+	least := c.Archive.After + archiveMargin
+	if c.Archive.After == 0 || c.Cassandra.RawTTL >= least {
+		return ""
+	}
+	return fmt.Sprintf("%s is too late: the raw store lets go of records after cassandra.raw_ttl %s, and archiving may take a day; lower it to at most %s or raise cassandra.raw_ttl to %s",
+		show(c.Archive.After), show(c.Cassandra.RawTTL), show(max(c.Cassandra.RawTTL-archiveMargin, 0)), show(least))
 }
 
 func spreadFault(c Config) string {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clickagg/clickagg/aggregator"
 	"github.com/clickagg/clickagg/config"
+	"github.com/clickagg/clickagg/internal/archive"
 	"github.com/clickagg/clickagg/internal/blob"
 	"github.com/clickagg/clickagg/internal/blob/place"
 	"github.com/clickagg/clickagg/internal/blob/s3"
@@ -64,6 +65,7 @@ type process struct {
 	writer     *carry.Metrics
 	roll       *roll.Metrics
 	raw        *carry.Metrics
+	archive    *archive.Metrics
 
 	running []*role
 	beside  []func(context.Context) error // what runs beside the roles
@@ -75,7 +77,7 @@ func newProcess(ctx context.Context, cfg config.Config, roles []string, logger *
 	return &process{
 		inputs: inputs{logger: logger}, ctx: context.WithoutCancel(ctx), cfg: cfg, roles: roles, logger: logger, reg: reg, topics: click.TopicsOf(cfg.Kafka.TopicPrefix),
 		mapper: mapper.NewMetrics(reg), aggregator: aggregator.NewMetrics(reg),
-		reducer: reducer.NewMetrics(reg), writer: writer.NewMetrics(reg), roll: roll.NewMetrics(reg), raw: raw.NewMetrics(reg),
+		reducer: reducer.NewMetrics(reg), writer: writer.NewMetrics(reg), roll: roll.NewMetrics(reg), raw: raw.NewMetrics(reg), archive: archive.NewMetrics(reg),
 	}
 }
 
@@ -110,7 +112,7 @@ func (p *process) open(ctx context.Context) error {
 	if err := ops.Remember(p.cfg.DataDir, p.facts.Cluster.ID); err != nil {
 		return err
 	}
-	if p.has(roleWriter, roleAPI, roleRaw) {
+	if p.has(roleWriter, roleAPI, roleRaw, roleArchive) {
 		if err := p.openStore(ctx); err != nil {
 			return err
 		}
@@ -192,7 +194,7 @@ func (p *process) openStore(ctx context.Context) error {
 		}
 		p.store = s
 	}
-	if p.has(roleRaw) {
+	if p.has(roleRaw, roleArchive) {
 		s, err := own("raw")
 		if err != nil {
 			return err
@@ -204,10 +206,13 @@ func (p *process) openStore(ctx context.Context) error {
 }
 
 // expire deletes raw records that are old enough from the process's own store, as
-// Cassandra does by itself.
+// Cassandra does by itself; but none that has to be archived first.
 func (p *process) expire(ctx context.Context, raw *store.Raw) error {
 	for {
-		err := raw.Expire(ctx, time.Now().Add(-p.cfg.Cassandra.RawTTL).UnixMilli())
+		keep, err := p.keepUnarchived(ctx)
+		if err == nil {
+			err = raw.Expire(ctx, time.Now().Add(-p.cfg.Cassandra.RawTTL).UnixMilli(), keep)
+		}
 		if err != nil && ctx.Err() == nil {
 			p.logger.Warn("old raw records are not deleted; tried again in an hour", zap.Error(err))
 		}
@@ -235,25 +240,33 @@ func (p *process) reach(ctx context.Context, o cassandra.Options) (*cassandra.St
 }
 
 func (p *process) openSnapshots(ctx context.Context) error {
-	c := p.cfg.Snapshots
-	o := s3.Options{Endpoint: c.S3.Endpoint, Region: c.S3.Region, AccessKey: c.S3.AccessKey.Reveal(), SecretKey: c.S3.SecretKey.Reveal()}
-	if c.S3.CAFile != "" {
-		tls, warnings, err := secure.ClientTLS(secure.Files{CA: c.S3.CAFile}, time.Now())
-		if err != nil {
-			return usage(fmt.Errorf("snapshots.s3: %w", err))
-		}
-		for _, w := range warnings {
-			p.logger.Warn("snapshots.s3: " + w)
-		}
-		o.TLS = tls
-	}
-	store, end, err := place.Open(ctx, c.URL, filepath.Join(p.cfg.DataDir, "snapshots"), o)
+	store, end, err := openPlace(ctx, "snapshots", p.cfg.Snapshots.URL, p.cfg, p.cfg.Snapshots.S3, p.logger)
 	if err != nil {
 		return err
 	}
 	p.blobs = store
 	p.closers = append(p.closers, end)
 	return nil
+}
+
+// openPlace opens the place that a section of the configuration names. What is archived is for other
+// programs to read, too.
+func openPlace(ctx context.Context, section, url string, cfg config.Config, c config.S3, logger *zap.Logger) (blob.Ranger, func() error, error) {
+	o := s3.Options{
+		Endpoint: c.Endpoint, Region: c.Region, AccessKey: c.AccessKey.Reveal(), SecretKey: c.SecretKey.Reveal(),
+		Section: section, Plain: section == "archive",
+	}
+	if c.CAFile != "" {
+		tls, warnings, err := secure.ClientTLS(secure.Files{CA: c.CAFile}, time.Now())
+		if err != nil {
+			return nil, nil, usage(fmt.Errorf("%s.s3: %w", section, err))
+		}
+		for _, w := range warnings {
+			logger.Warn(section + ".s3: " + w)
+		}
+		o.TLS = tls
+	}
+	return place.Open(ctx, url, filepath.Join(cfg.DataDir, section), o)
 }
 
 // close undoes open, the last opened first.
@@ -277,6 +290,14 @@ func possible(cfg config.Config, roles []string) error {
 	if writes != answers && len(cfg.Cassandra.Hosts) == 0 {
 		return fmt.Errorf("--role=%s: without cassandra.hosts counts are kept in data_dir, where writer and api must be one process: "+
 			"set cassandra.hosts, or run both roles together", roles[0])
+	}
+	keeps, archives := slices.Contains(roles, roleRaw), slices.Contains(roles, roleArchive)
+	switch {
+	case archives && cfg.Archive.After == 0:
+		return fmt.Errorf("--role=%s: %w", roleArchive, errNoAfter)
+	case archives && !keeps && len(cfg.Cassandra.Hosts) == 0:
+		return fmt.Errorf("--role=%s: without cassandra.hosts raw records are kept in data_dir, where raw and archive must be one process: "+
+			"set cassandra.hosts, or run both roles together", roleArchive)
 	}
 	return nil
 }

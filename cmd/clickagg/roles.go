@@ -12,6 +12,7 @@ import (
 
 	"github.com/clickagg/clickagg/aggregator"
 	"github.com/clickagg/clickagg/aggregator/window"
+	"github.com/clickagg/clickagg/config"
 	"github.com/clickagg/clickagg/internal/api"
 	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
@@ -38,7 +39,7 @@ import (
 //	clicks ─▶ mapper ─▶ shuffle ─▶ aggregator ─▶ partials ─▶ reducer ─▶ results ──▶ writer ─▶ store ◀─ api
 //	          a source              a shard                  a partition └▶ rankings ─▶ writer ──▲
 //	          per partition         per partition
-//	clicks ─▶ raw ─▶ raw store
+//	clicks ─▶ raw ─▶ raw store ─▶ archive ─▶ Parquet files
 //
 // Each part is one goroutine over one partition; parts meet in topics and in the
 // store. Processes of one role share its partitions out among themselves. The
@@ -50,13 +51,14 @@ const (
 	roleWriter     = status.RoleWriter
 	roleAPI        = "api"
 	roleRaw        = status.RoleRaw
+	roleArchive    = "archive"
 )
 
 // allRoles are what --role=all runs, in the order of the pipeline: what it takes
-// to count. Every role is those and the one that only keeps.
+// to count. Every role is those and the ones that only keep.
 var (
 	allRoles  = []string{roleMapper, roleAggregator, roleReducer, roleWriter, roleAPI}
-	everyRole = append(slices.Clone(allRoles), roleRaw)
+	everyRole = append(slices.Clone(allRoles), roleRaw, roleArchive)
 )
 
 func parseRoles(text string) ([]string, error) {
@@ -88,6 +90,11 @@ func (p *process) run(ctx context.Context) error {
 	}{{roleMapper, p.mapRole}, {roleAggregator, p.aggregateRole}, {roleReducer, p.reduceRole}, {roleWriter, p.writeRole}, {roleRaw, p.rawRole}} {
 		if p.has(r.name) {
 			p.running = append(p.running, r.build())
+		}
+	}
+	if p.has(roleArchive) {
+		if err := p.archiveRole(ctx); err != nil {
+			return err
 		}
 	}
 	for _, r := range p.running {
@@ -180,29 +187,35 @@ func (p *process) mapRole() *role {
 
 func (p *process) mapperConfig() mapper.Config {
 	c := p.cfg
-	unit, _ := rule.ParseTimeUnit(c.Input.TimeUnit) // the config room refuses any other
+	judge := look(c)
+	judge.Size, judge.Lateness, judge.Delay = c.Window.Size.Milliseconds(), c.Window.AllowedLateness.Milliseconds(), c.Watermark.Delay.Milliseconds()
+	judge.MaxFuture, judge.IdleTimeout = c.Watermark.MaxFuture.Milliseconds(), c.Watermark.IdleTimeout.Milliseconds()
+	judge.SectionClicks = c.Mapper.SectionClicks
+	judge.Router, judge.Shards = click.NewRouter(p.facts.Cluster.Secret, p.facts.Cluster.Shards), p.facts.Cluster.Shards
+	judge.Rules = click.Rules{
+		Horizon: c.Dedupe.Horizon.Milliseconds(), MaxIDs: int64(c.Aggregator.MaxIDs), MaxAds: int64(c.Aggregator.MaxAds),
+		Top: int64(c.Aggregator.Top), Tick: c.Aggregator.Tick.Milliseconds(),
+	}
 	return mapper.Config{
-		Group: p.group(roleMapper), Topics: p.topics, Trusted: p.trusted, Rules: c.Judging(),
-		Rule: rule.Config{
-			Size: c.Window.Size.Milliseconds(), Lateness: c.Window.AllowedLateness.Milliseconds(), Delay: c.Watermark.Delay.Milliseconds(),
-			MaxFuture: c.Watermark.MaxFuture.Milliseconds(), IdleTimeout: c.Watermark.IdleTimeout.Milliseconds(),
-			EventIDField: c.Input.Fields.EventID, AdIDField: c.Input.Fields.AdID, TimeField: c.Input.Fields.Time, TimeUnit: unit,
-			DedupeKey: c.Dedupe.Key, MaxRecordBytes: c.Input.MaxRecordBytes, SectionClicks: c.Mapper.SectionClicks,
-			Router: click.NewRouter(p.facts.Cluster.Secret, p.facts.Cluster.Shards), Shards: p.facts.Cluster.Shards,
-			Rules: click.Rules{
-				Horizon: c.Dedupe.Horizon.Milliseconds(), MaxIDs: int64(c.Aggregator.MaxIDs), MaxAds: int64(c.Aggregator.MaxAds),
-				Top: int64(c.Aggregator.Top), Tick: c.Aggregator.Tick.Milliseconds(),
-			},
-		},
+		Group: p.group(roleMapper), Topics: p.topics, Trusted: p.trusted, Rules: c.Judging(), Rule: judge,
 		CommitInterval: c.Mapper.CommitInterval, Heartbeat: c.Mapper.Heartbeat, SkewMargin: c.Watermark.SkewMargin,
 		MaxLead: c.Mapper.MaxLead, Ahead: max(2*c.Window.Size, openAhead), Rejected: topology.RejectedPartitions, Late: topology.RejectedPartitions,
+	}
+}
+
+// look says how a click looks.
+func look(c config.Config) rule.Config {
+	unit, _ := rule.ParseTimeUnit(c.Input.TimeUnit) // the config room refuses any other
+	return rule.Config{
+		EventIDField: c.Input.Fields.EventID, AdIDField: c.Input.Fields.AdID, TimeField: c.Input.Fields.Time, TimeUnit: unit,
+		DedupeKey: c.Dedupe.Key, MaxRecordBytes: c.Input.MaxRecordBytes,
 	}
 }
 
 // clicks answers from the clicks themselves.
 func (p *process) clicks() *recount.Installation {
 	return &recount.Installation{
-		Log: p.log, Raw: p.rawStore, Control: p.topics.Control, Inputs: p.inputs.partitions,
+		Log: p.log, Raw: p.rawStore, Archived: p.archived(), Control: p.topics.Control, Inputs: p.inputs.partitions,
 		Judge: p.mapperConfig().Rule, Trusted: p.trusted, Types: p.cfg.FieldTypes(), Skew: p.cfg.Watermark.SkewMargin,
 	}
 }

@@ -62,7 +62,7 @@ type Clicks struct {
 
 // Scanned says what an answer was counted from.
 type Scanned struct {
-	Source  string `json:"source"`  // input topics or raw store
+	Source  string `json:"source"`  // input topics, or raw store and archive
 	Sources int    `json:"sources"` // partitions
 	Records int64  `json:"records"`
 	Clicks  int64  `json:"clicks"` // valid ones of the range, with repeats

@@ -60,7 +60,7 @@ func TestClicks(t *testing.T) {
 	r := &recounter{}
 	at := startRecounting(t, r)
 	const frame = `"start_time":"2019-11-24T11:55:00Z","to_time":"2019-11-24T12:00:00Z","status":"provisional","complete_until":"2019-11-24T11:59:00Z",` +
-		`"scanned":{"source":"raw store","sources":2,"records":9,"clicks":8,"whole":true,"unsure":3,"crowded":0}}}`
+		`"scanned":{"source":"raw store and archive","sources":2,"records":9,"clicks":8,"whole":true,"unsure":3,"crowded":0}}}`
 	where := "where=" + url.QueryEscape(`country == "KR" && campaign > 3`) + "&last=5m"
 	for query, ads := range map[string]string{
 		where:                      `[{"ad_id":"a","count":6},{"ad_id":"b","count":3},{"ad_id":"c","count":3}]`,

@@ -56,6 +56,7 @@ var homes = []struct {
 	{"go.etcd.io/bbolt", []string{"storage/embedded"}},
 	{"github.com/dgraph-io/badger", []string{"storage/embedded"}},
 	{"github.com/gocql/gocql", []string{"storage/cassandra"}},
+	{"github.com/parquet-go/parquet-go", []string{"internal/archive"}},
 	{"github.com/minio/minio-go", []string{"internal/blob/s3"}},
 	{"github.com/coreos/go-systemd", []string{"internal/ops"}},
 	{"github.com/expr-lang/expr", []string{"internal/filter"}},

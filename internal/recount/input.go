@@ -3,13 +3,11 @@ package recount
 import (
 	"context"
 	"errors"
-	"math"
-	"slices"
+	"sort"
 	"time"
 
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/stream"
-	"github.com/clickagg/clickagg/storage"
 )
 
 // Input is where records are read from. It is used by one goroutine.
@@ -22,6 +20,9 @@ type Input interface {
 	// AsOf is a time of the brokers' clocks before which all that was appended is read when
 	// sources are read to the ends they have now; [click.None] when none is known.
 	AsOf() int64
+	// Since returns the first offset in [start, end) whose record, or the first one after it, was appended at a time (Unix ms) or
+	// later; end when there is none. Append times rise but for the difference of two brokers' clocks, by which it may be wrong.
+	Since(ctx context.Context, s click.Source, start, end, ms int64) (int64, error)
 	// Read calls f for the records with offsets in [from, to), in order, until f returns an
 	// error, which it returns. A record is valid only during the call.
 	Read(ctx context.Context, s click.Source, from, to int64, f func(*click.Record) error) error
@@ -81,86 +82,32 @@ func (l *logInput) Read(ctx context.Context, s click.Source, from, to int64, f f
 	return nil
 }
 
-// rawInput reads the raw store.
-type rawInput struct {
-	store storage.RawStore
-	log   Input
-	asOf  int64
+func (l *logInput) Since(ctx context.Context, s click.Source, start, end, ms int64) (int64, error) {
+	return search(ctx, l, s, start, end, ms)
 }
 
-// FromRaw reads what the role raw kept of a log.
-func FromRaw(store storage.RawStore, log Input) Input { return &rawInput{store, log, click.None} }
-
-// Sources lists those that have records, and those of the log that lack their records here.
-// It finds out whether all that the log has is stored.
-func (r *rawInput) Sources(ctx context.Context) ([]click.Source, error) {
-	names, err := r.store.Sources(ctx)
-	if err != nil || len(names) == 0 {
-		return nil, err
-	}
-	written, err := r.log.Sources(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r.asOf = r.log.AsOf()
-	for _, s := range written {
-		_, end, err := r.log.Bounds(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		if _, ok, err := r.first(ctx, s, max(0, end-1), math.MaxInt64); err != nil {
-			return nil, err
-		} else if ok || end == 0 {
-			continue
-		}
-		r.asOf = click.None
-		if !slices.Contains(names, s) {
-			names = append(names, s)
-		}
-	}
-	return names, nil
+// search is [Input.Since] for an input that has no index.
+func search(ctx context.Context, in Input, s click.Source, start, end, ms int64) (int64, error) {
+	var failed error
+	n := sort.Search(int(end-start), func(i int) bool {
+		rec, ok, err := first(ctx, in.Read, s, start+int64(i), end)
+		failed = errors.Join(failed, err)
+		return failed != nil || !ok || rec.Append >= ms
+	})
+	return start + int64(n), failed
 }
 
-// AsOf is that of the log when all that it has is stored.
-func (r *rawInput) AsOf() int64 { return r.asOf }
+// read is a way to read records.
+type read func(ctx context.Context, s click.Source, from, to int64, f func(*click.Record) error) error
 
-// Bounds feels its way to the end, since a store does not know it.
-func (r *rawInput) Bounds(ctx context.Context, s click.Source) (start, end int64, err error) {
-	start, ok, err := r.first(ctx, s, 0, math.MaxInt64)
-	if err != nil || !ok {
-		return 0, 0, err
-	}
-	low, high, step := start, int64(math.MaxInt64), int64(1)
-	for low+1 < high { // a record is at or above low, none at or above high
-		at := low + step
-		if step = min(2*step, 1<<40); at >= high {
-			at, step = low+(high-low)/2, 1
-		}
-		found, ok, err := r.first(ctx, s, at, high)
-		if err != nil {
-			return 0, 0, err
-		}
-		if ok {
-			low = found
-		} else {
-			high = at
-		}
-	}
-	return start, low + 1, nil
-}
-
-// first is the offset of the first record in [from, to).
-func (r *rawInput) first(ctx context.Context, s click.Source, from, to int64) (at int64, ok bool, err error) {
-	err = r.store.Read(ctx, s, from, to, func(rec *click.Record) error {
-		at, ok = rec.Offset, true
+// first returns the first record in [from, to) without its bytes.
+func first(ctx context.Context, read read, s click.Source, from, to int64) (rec click.Record, ok bool, err error) {
+	err = read(ctx, s, from, to, func(found *click.Record) error {
+		rec, ok = click.Record{Offset: found.Offset, Append: found.Append}, true
 		return errEnough
 	})
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	return at, ok, err
-}
-
-func (r *rawInput) Read(ctx context.Context, s click.Source, from, to int64, f func(*click.Record) error) error {
-	return r.store.Read(ctx, s, from, to, f)
+	return rec, ok, err
 }

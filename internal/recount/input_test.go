@@ -35,7 +35,7 @@ func TestRaw(t *testing.T) {
 		}
 		span := Range{base + 30*minute, base + 60*minute}
 		want, report := count(t, in, span, rules(t))
-		got, kept := count(t, FromRaw(kept{in}, in), span, rules(t))
+		got, kept := count(t, &Kept{Raw: kept{in}, Log: in}, span, rules(t))
 		if !maps.Equal(got, want) || kept != report || len(got) == 0 {
 			t.Errorf("seed %d: %+v, want %+v", seed, kept, report)
 		}
@@ -57,7 +57,7 @@ func TestRawBehind(t *testing.T) {
 		in.add(1, "2", "a", "KR", base+1, base+1)
 		here := maps.Clone(in)
 		keep(here)
-		got, report := count(t, FromRaw(kept{here}, until{in, base + 30*minute}), Range{base, base + minute}, rules(t))
+		got, report := count(t, &Kept{Raw: kept{here}, Log: until{in, base + 30*minute}}, Range{base, base + minute}, rules(t))
 		if want := behind == "a record" || behind == "a partition"; report.Behind != want || !want && got["0 000 a"] != "3 final" {
 			t.Errorf("behind by %q: %v, %+v", behind, got, report)
 		}

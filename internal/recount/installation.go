@@ -2,9 +2,11 @@ package recount
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/clickagg/clickagg/internal/archive"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/filter"
@@ -15,18 +17,20 @@ import (
 
 // Installation is what a question about clicks is answered from. It is safe for concurrent use.
 type Installation struct {
-	Log     stream.Log
-	Raw     storage.RawStore // nil when this process has none
-	Control string           // the control topic
-	Inputs  func() []stream.Partition
-	Judge   rule.Config // as the mappers'
-	Trusted func(topic string) bool
-	Types   filter.Types
-	Skew    time.Duration // most by which the brokers' clocks differ
+	Log stream.Log
+	Raw storage.RawStore // nil when this process has none
+	// Archived opens what is archived; nil without an archive. See [Kept.Archived].
+	Archived func(ctx context.Context) (*archive.Reader, func() error, error)
+	Control  string // the control topic
+	Inputs   func() []stream.Partition
+	Judge    rule.Config // as the mappers'
+	Trusted  func(topic string) bool
+	Types    filter.Types
+	Skew     time.Duration // most by which the brokers' clocks differ
 }
 
 // The names of what is read, by [Report.Input].
-var inputNames = []string{"input topics", "raw store"}
+var inputNames = []string{"input topics", "raw store and archive"}
 
 // InputName says what was read.
 func (r *Report) InputName() string { return inputNames[r.Input] }
@@ -35,8 +39,8 @@ func (r *Report) InputName() string { return inputNames[r.Input] }
 func (i *Installation) FieldTypes() filter.Types { return i.Types }
 
 // Count is [Run] over the input topics or, when they do not reach far enough back and
-// it does, the raw store, by the rules that hold now and one set of filters.
-func (i *Installation) Count(ctx context.Context, span Range, set *filter.Set, watch func(done, total int64) error, sink func(*Window) error) (Report, error) {
+// they do, the raw store and the archive, by the rules that hold now and one set of filters.
+func (i *Installation) Count(ctx context.Context, span Range, set *filter.Set, watch func(done, total int64) error, sink func(*Window) error) (report Report, err error) {
 	facts, err := control.Load(ctx, i.Log, i.Control)
 	if err != nil {
 		return Report{}, fmt.Errorf("recount: %w", err)
@@ -51,8 +55,10 @@ func (i *Installation) Count(ctx context.Context, span Range, set *filter.Set, w
 		sources = append(sources, click.Source{Topic: t.Name, ID: t.ID, Partition: p.Number})
 	}
 	inputs := []Input{FromLog(i.Log, sources, asOf)}
-	if i.Raw != nil {
-		inputs = append(inputs, FromRaw(i.Raw, inputs[0]))
+	if i.Raw != nil || i.Archived != nil {
+		kept := &Kept{Raw: i.Raw, Archived: i.Archived, Log: inputs[0]}
+		defer func() { err = errors.Join(err, kept.Close()) }()
+		inputs = append(inputs, kept)
 	}
 	return Run(ctx, inputs, span, Rules{
 		Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince,

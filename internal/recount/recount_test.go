@@ -43,6 +43,10 @@ func (r records) Bounds(_ context.Context, s click.Source) (start, end int64, er
 	return 0, 0, nil
 }
 
+func (r records) Since(ctx context.Context, s click.Source, start, end, ms int64) (int64, error) {
+	return search(ctx, r, s, start, end, ms)
+}
+
 func (r records) Read(ctx context.Context, s click.Source, from, to int64, f func(*click.Record) error) error {
 	for i := range r[s] {
 		rec := r[s][i]

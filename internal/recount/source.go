@@ -3,7 +3,6 @@ package recount
 import (
 	"context"
 	"errors"
-	"sort"
 
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/mapper/rule"
@@ -41,21 +40,14 @@ func (r *run) open(ctx context.Context, name click.Source) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	from := r.begins()
-	var failed error
-	n := sort.Search(int(end-start), func(i int) bool {
-		rec, ok, err := r.at(ctx, name, start+int64(i), end)
-		failed = errors.Join(failed, err)
-		return failed != nil || !ok || rec.Append >= from
-	})
-	s := &source{name: name, first: start + int64(n), end: end, whole: n > 0 || start == 0, watermark: click.None}
-	if failed != nil {
-		return nil, failed
+	begin, err := r.in.Since(ctx, name, start, end, r.begins())
+	if err != nil {
+		return nil, err
 	}
-	s.next = s.first
+	s := &source{name: name, first: begin, next: begin, end: end, whole: begin > start || start == 0, watermark: click.None}
 	state := rule.NewState(s.first)
 	state.Live = r.rules.Live(name.ID)
-	rec, ok, err := r.at(ctx, name, s.first, end)
+	rec, ok, err := first(ctx, r.in.Read, name, s.first, end)
 	if err != nil {
 		return nil, err
 	}
@@ -67,18 +59,6 @@ func (r *run) open(ctx context.Context, name click.Source) (*source, error) {
 	s.least = rule.NewPartition(r.config(name), name, state)
 	s.least.Filter(r.rules.Filters)
 	return s, nil
-}
-
-// at returns the first record in [from, to) without its bytes.
-func (r *run) at(ctx context.Context, name click.Source, from, to int64) (rec click.Record, ok bool, err error) {
-	err = r.in.Read(ctx, name, from, to, func(found *click.Record) error {
-		rec, ok = click.Record{Offset: found.Offset, Append: found.Append}, true
-		return errEnough
-	})
-	if errors.Is(err, errEnough) {
-		err = nil
-	}
-	return rec, ok, err
 }
 
 // turn reads and judges some records, and returns a section with what may count.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"strings"
@@ -127,9 +128,9 @@ func (r *Raw) Sources(ctx context.Context) ([]click.Source, error) {
 }
 
 // Expire deletes, of every source, the records before the first one that was
-// appended at a time (Unix ms) or later. Append times rise along a partition but for
+// appended at a time (Unix ms) or later, and none at or above the offset that keep returns, unless it is nil. Append times rise along a partition but for
 // the difference of two brokers' clocks, by which it may be wrong.
-func (r *Raw) Expire(ctx context.Context, before int64) error {
+func (r *Raw) Expire(ctx context.Context, before int64, keep func(click.Source) int64) error {
 	sources, err := r.Sources(ctx)
 	if err != nil {
 		return err
@@ -140,14 +141,18 @@ func (r *Raw) Expire(ctx context.Context, before int64) error {
 	}
 	defer done()
 	for _, src := range sources {
-		if err := expire(db, appendSource(nil, src), before); err != nil {
+		until := int64(math.MaxInt64)
+		if keep != nil {
+			until = keep(src)
+		}
+		if err := expire(db, appendSource(nil, src), before, until); err != nil {
 			return fmt.Errorf("expire raw records of %v: %w", src, damaged(err))
 		}
 	}
 	return nil
 }
 
-func expire(db *pebble.DB, prefix []byte, before int64) error {
+func expire(db *pebble.DB, prefix []byte, before, until int64) error {
 	it, err := rows(db, prefix, after(prefix))
 	if err != nil {
 		return err
@@ -159,7 +164,7 @@ func expire(db *pebble.DB, prefix []byte, before int64) error {
 	it.Last()
 	last := ordered(it.Key()[len(prefix):])
 	key := func(offset int64) []byte { return appendOrdered(slices.Clone(prefix), offset) }
-	old := sort.Search(int(last-first)+1, func(i int) bool {
+	old := sort.Search(int(min(last+1, max(until, first))-first), func(i int) bool {
 		if !it.SeekGE(key(first + int64(i))) {
 			return true
 		}

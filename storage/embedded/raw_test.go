@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -54,7 +55,7 @@ func TestRawExpires(t *testing.T) {
 		return out
 	}
 	for _, before := range []int64{0, 50, 100, 101, 200, 301, 500} {
-		if err := raw.Expire(t.Context(), before); err != nil {
+		if err := raw.Expire(t.Context(), before, nil); err != nil {
 			t.Fatal(err)
 		}
 		for s, times := range appended {
@@ -66,5 +67,27 @@ func TestRawExpires(t *testing.T) {
 	}
 	if got, err := raw.Sources(t.Context()); err != nil || len(got) > 0 {
 		t.Errorf("sources without records: %v, %v", got, err)
+	}
+}
+
+// TestRawKeeps: what has to be archived first stays, however old it is.
+func TestRawKeeps(t *testing.T) {
+	t.Parallel()
+	raw := open(t, t.TempDir(), embedded.Options{}).Raw()
+	s := click.Source{Topic: "a"}
+	for offset := int64(10); offset < 20; offset++ {
+		if err := raw.Put(t.Context(), s, []click.Record{{Offset: offset, Append: offset}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ before, keep, first int64 }{{100, 0, 10}, {100, 10, 10}, {15, 12, 12}, {14, 18, 14}, {100, 19, 19}} {
+		if err := raw.Expire(t.Context(), c.before, func(click.Source) int64 { return c.keep }); err != nil {
+			t.Fatal(err)
+		}
+		first := int64(-1)
+		_ = raw.Read(t.Context(), s, 0, 1000, func(r *click.Record) error { first = r.Offset; return errors.New("enough") })
+		if first != c.first {
+			t.Errorf("before %d, all from %d on kept: the first is %d, want %d", c.before, c.keep, first, c.first)
+		}
 	}
 }

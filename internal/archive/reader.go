@@ -1,0 +1,173 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/clickagg/clickagg/internal/blob"
+	"github.com/clickagg/clickagg/internal/click"
+)
+
+// Reader reads the records of an archive in the order of their offsets. It sees what was there when it was
+// made, and holds one run of each source it reads. It is used by one goroutine.
+type Reader struct {
+	blobs   blob.Ranger
+	slices  map[click.Source][]Slice
+	sources []click.Source
+	cursors map[click.Source]*cursor
+}
+
+// cursor is where a source is being read.
+type cursor struct {
+	slice    Slice
+	manifest *Manifest
+	footer   []byte
+	run      int // of the manifest; -1 for none
+	body     []byte
+	sheet    sheet
+	records  []click.Record
+}
+
+// NewReader makes a reader of all that is archived.
+func NewReader(ctx context.Context, blobs blob.Ranger) (*Reader, error) {
+	all, err := List(ctx, blobs)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reader{blobs: blobs, slices: map[click.Source][]Slice{}, cursors: map[click.Source]*cursor{}}
+	for _, s := range all {
+		before := r.slices[s.Source]
+		if n := len(before); n > 0 && s.From < before[n-1].To {
+			return nil, fmt.Errorf("%w: %v and %v overlap; see clickagg archive verify", ErrDamaged, before[n-1], s)
+		} else if n == 0 {
+			r.sources = append(r.sources, s.Source)
+		}
+		r.slices[s.Source] = append(before, s)
+	}
+	return r, nil
+}
+
+// Sources lists the sources that have records, in the order of topic, incarnation and partition.
+func (r *Reader) Sources() []click.Source { return r.sources }
+
+// Slices are those of a source, in the order of offsets.
+func (r *Reader) Slices(s click.Source) []Slice { return r.slices[s] }
+
+// Read calls f for every archived record of a source with an offset in [from, to), in ascending order,
+// until f returns an error, which it returns. The record is valid only during the call.
+func (r *Reader) Read(ctx context.Context, s click.Source, from, to int64, f func(*click.Record) error) error {
+	all := r.slices[s]
+	i := sort.Search(len(all), func(i int) bool { return all[i].To > from })
+	for ; i < len(all) && all[i].From < to; i++ {
+		c, err := r.at(ctx, all[i])
+		if err != nil {
+			return err
+		}
+		for n := range c.manifest.Runs {
+			run := &c.manifest.Runs[n]
+			if run.To <= from || run.From >= to {
+				continue
+			}
+			if err := r.load(ctx, c, n); err != nil {
+				return err
+			}
+			if err := within(c.records, from, to, f); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// within calls f for the records with offsets in [from, to).
+func within(records []click.Record, from, to int64, f func(*click.Record) error) error {
+	k, _ := slices.BinarySearchFunc(records, from, func(rec click.Record, offset int64) int { return int(min(max(rec.Offset-offset, -1), 1)) })
+	for ; k < len(records) && records[k].Offset < to; k++ {
+		if err := f(&records[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Since returns the offset of the first archived record of a source that was appended at a time
+// (Unix ms) or later, and false when there is none. Append times rise along a partition but for the difference
+// of two brokers' clocks, by which it may be wrong.
+func (r *Reader) Since(ctx context.Context, s click.Source, ms int64) (offset int64, ok bool, err error) {
+	all := r.slices[s]
+	i := sort.Search(len(all), func(i int) bool {
+		if err != nil {
+			return true
+		}
+		var c *cursor
+		c, err = r.at(ctx, all[i])
+		return err != nil || c.manifest.Received.Last >= ms
+	})
+	if err != nil || i == len(all) {
+		return 0, false, err
+	}
+	c, err := r.at(ctx, all[i])
+	if err != nil {
+		return 0, false, err
+	}
+	runs := c.manifest.Runs
+	n := slices.IndexFunc(runs, func(run Run) bool { return run.Received.Last >= ms })
+	if n < 0 {
+		return 0, false, fmt.Errorf("%w: manifest of %v: no run has its last record", ErrDamaged, c.slice)
+	}
+	if err := r.load(ctx, c, n); err != nil {
+		return 0, false, err
+	}
+	k := slices.IndexFunc(c.records, func(rec click.Record) bool { return rec.Append >= ms })
+	if k < 0 {
+		return 0, false, fmt.Errorf("%w: run %d of %v is not as its manifest says", ErrDamaged, n, c.slice)
+	}
+	return c.records[k].Offset, true, nil
+}
+
+// at moves a source's cursor to a slice.
+func (r *Reader) at(ctx context.Context, s Slice) (*cursor, error) {
+	c := r.cursors[s.Source]
+	if c != nil && c.slice == s {
+		return c, nil
+	}
+	m, err := load(ctx, r.blobs, s)
+	if err != nil {
+		return nil, fmt.Errorf("read archive: %w", err)
+	}
+	if c == nil {
+		c = new(cursor)
+		r.cursors[s.Source] = c
+	}
+	c.slice, c.manifest, c.run, c.footer = s, m, -1, nil
+	return c, nil
+}
+
+// load reads a run of the cursor's slice.
+func (r *Reader) load(ctx context.Context, c *cursor, n int) error {
+	if c.run == n {
+		return nil
+	}
+	c.run = -1
+	m, run := c.manifest, c.manifest.Runs[n]
+	if c.footer == nil {
+		footer := make([]byte, m.Bytes-m.Footer)
+		if err := r.blobs.GetRange(ctx, m.File, m.Footer, footer); err != nil {
+			return fmt.Errorf("read archive: %w", err)
+		}
+		c.footer = footer
+	}
+	c.body = slices.Grow(c.body[:0], int(run.Bytes))[:run.Bytes]
+	if err := r.blobs.GetRange(ctx, m.File, run.At, c.body); err != nil {
+		return fmt.Errorf("read archive: %w", err)
+	}
+	var err error
+	c.records, err = c.sheet.run(pieces{{m.Footer, c.footer}, {run.At, c.body}}, m, n)
+	if err != nil {
+		return fmt.Errorf("read archive: %s: %w", m.File, err)
+	}
+	c.run = n
+	return nil
+}
