@@ -22,6 +22,7 @@ type Config struct {
 	Hot        Hot        `key:"hot" doc:"When one ad is counted by several shards, because it has so many of the clicks."`
 	Reducer    Reducer    `key:"reducer" doc:"The role that merges what the shards say into results."`
 	Writer     Writer     `key:"writer" doc:"The roles that carry results, and raw records, into the store."`
+	Reconcile  Reconcile  `key:"reconcile" doc:"The role that holds what is stored against the clicks themselves, again and again."`
 	API        API        `key:"api" doc:"The HTTP API."`
 	Ops        Ops        `key:"ops" doc:"Metrics and profiles, on a listener of their own."`
 	Log        Log        `key:"log" doc:"The program's own log."`
@@ -188,6 +189,12 @@ type Writer struct {
 	RetryMaxWait time.Duration `key:"retry_max_wait" doc:"Most time between two tries of a store that is away; tries begin 0.1s apart, and the time between them doubles. They do not end: what is not stored waits in the log."`
 }
 
+// Reconcile configures the role reconcile.
+type Reconcile struct {
+	Schedule string        `key:"schedule" doc:"When: a length of time that divides a day, such as 1h, or a time of the day in window.time_zone, such as 02:00."`
+	Range    time.Duration `key:"range" doc:"How far back from now each run goes; longer than its pause, for clicks that come too late."`
+}
+
 // API configures the HTTP API.
 type API struct {
 	Listen         string    `key:"listen" doc:"Address the API listens on; beyond this machine it needs api.tls and api.tokens, or api.insecure."`
@@ -281,6 +288,7 @@ func Default() Config {
 		Hot:        Hot{Threshold: 200_000},
 		Reducer:    Reducer{Partitions: 2},
 		Writer:     Writer{MaxRefused: 100, RetryMaxWait: 10 * time.Second},
+		Reconcile:  Reconcile{Schedule: "02:00", Range: 26 * time.Hour},
 		API: API{
 			Listen: "127.0.0.1:8080", Tokens: []Token{}, Rate: 100, Burst: 200, MaxConnections: 1000, CORS: CORS{Origins: []string{}},
 		},

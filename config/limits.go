@@ -17,6 +17,7 @@ import (
 
 	"github.com/clickagg/clickagg/internal/access"
 	"github.com/clickagg/clickagg/internal/filter"
+	"github.com/clickagg/clickagg/internal/schedule"
 )
 
 // limit is what values a knob takes.
@@ -82,6 +83,9 @@ func limits() map[string]limit {
 		"writer.max_refused":    within(0, 1_000_000),
 		"writer.retry_max_wait": within(100*time.Millisecond, time.Hour),
 
+		"reconcile.schedule": text("a length of time that divides a day, 1m or more, or a time of the day as HH:MM", scheduleFault),
+		"reconcile.range":    within(time.Minute, 31*day),
+
 		"ops.listen": emptyOr(listener()),
 
 		"log.level":  oneOf("debug", "info", "warn", "error"),
@@ -124,6 +128,13 @@ func tokensFault(value any) string {
 	}
 	if err := access.CheckAll(grants); err != nil {
 		return strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	return ""
+}
+
+func scheduleFault(s string) string {
+	if _, err := schedule.Parse(s); err != nil {
+		return quote(s) + " is " + err.Error()
 	}
 	return ""
 }

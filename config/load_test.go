@@ -83,6 +83,7 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 		Hot:        Hot{5000, 8},
 		Reducer:    Reducer{Partitions: 3},
 		Writer:     Writer{7, 3 * time.Second},
+		Reconcile:  Reconcile{"1h", 2 * time.Hour},
 		API: API{
 			Listen: "[::1]:8081", URL: "https://clicks.example/base", Insecure: true, TLS: APITLS{"/cert.pem", "/key.pem", "/ca.pem"},
 			Tokens: []Token{

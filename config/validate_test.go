@@ -102,6 +102,8 @@ func trials() map[string]trial {
 		"log.format":                   {good: []string{"console", "json"}, bad: []string{"", "text"}},
 		"writer.max_refused":           {good: []string{"0", "1000000"}, bad: []string{"-1", "1000001"}},
 		"writer.retry_max_wait":        {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
+		"reconcile.schedule":           {good: []string{"1m", "24h", "00:00", "23:59"}, bad: []string{"", "59s", "7h", "24:00", "daily"}},
+		"reconcile.range":              {good: []string{"1m", "744h"}, bad: []string{"59s", "745h"}},
 		"shutdown.timeout":             {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
 	}
 	maps.Copy(all, connectionTrials())

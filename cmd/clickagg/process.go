@@ -22,6 +22,7 @@ import (
 	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/hot"
 	"github.com/clickagg/clickagg/internal/ops"
+	"github.com/clickagg/clickagg/internal/reconcile"
 	"github.com/clickagg/clickagg/internal/secure"
 	"github.com/clickagg/clickagg/internal/status"
 	"github.com/clickagg/clickagg/internal/stream"
@@ -66,6 +67,7 @@ type process struct {
 	roll       *roll.Metrics
 	raw        *carry.Metrics
 	archive    *archive.Metrics
+	reconcile  *reconcile.Metrics
 
 	running []*role
 	beside  []func(context.Context) error // what runs beside the roles
@@ -78,6 +80,7 @@ func newProcess(ctx context.Context, cfg config.Config, roles []string, logger *
 		inputs: inputs{logger: logger}, ctx: context.WithoutCancel(ctx), cfg: cfg, roles: roles, logger: logger, reg: reg, topics: click.TopicsOf(cfg.Kafka.TopicPrefix),
 		mapper: mapper.NewMetrics(reg), aggregator: aggregator.NewMetrics(reg),
 		reducer: reducer.NewMetrics(reg), writer: writer.NewMetrics(reg), roll: roll.NewMetrics(reg), raw: raw.NewMetrics(reg), archive: archive.NewMetrics(reg),
+		reconcile: reconcile.NewMetrics(reg),
 	}
 }
 
@@ -112,7 +115,7 @@ func (p *process) open(ctx context.Context) error {
 	if err := ops.Remember(p.cfg.DataDir, p.facts.Cluster.ID); err != nil {
 		return err
 	}
-	if p.has(roleWriter, roleAPI, roleRaw, roleArchive) {
+	if p.has(roleWriter, roleAPI, roleRaw, roleArchive, roleReconcile) {
 		if err := p.openStore(ctx); err != nil {
 			return err
 		}
@@ -286,10 +289,10 @@ func possible(cfg config.Config, roles []string) error {
 		return fmt.Errorf("--role=%s: without kafka.brokers the broker is inside the one process, which then runs all roles: set kafka.brokers, or --role=all",
 			roles[0])
 	}
-	writes, answers := slices.Contains(roles, roleWriter), slices.Contains(roles, roleAPI)
-	if writes != answers && len(cfg.Cassandra.Hosts) == 0 {
-		return fmt.Errorf("--role=%s: without cassandra.hosts counts are kept in data_dir, where writer and api must be one process: "+
-			"set cassandra.hosts, or run both roles together", roles[0])
+	writes, answers, compares := slices.Contains(roles, roleWriter), slices.Contains(roles, roleAPI), slices.Contains(roles, roleReconcile)
+	if (writes != answers || compares && !writes) && len(cfg.Cassandra.Hosts) == 0 {
+		return fmt.Errorf("--role=%s: without cassandra.hosts counts are kept in data_dir, where writer, api and reconcile must be one process: "+
+			"set cassandra.hosts, or run these roles together", roles[0])
 	}
 	keeps, archives := slices.Contains(roles, roleRaw), slices.Contains(roles, roleArchive)
 	switch {

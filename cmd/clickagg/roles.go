@@ -40,6 +40,7 @@ import (
 //	          a source              a shard                  a partition └▶ rankings ─▶ writer ──▲
 //	          per partition         per partition
 //	clicks ─▶ raw ─▶ raw store ─▶ archive ─▶ Parquet files
+//	           raw store ─▶ reconcile ◀─ store
 //
 // Each part is one goroutine over one partition; parts meet in topics and in the
 // store. Processes of one role share its partitions out among themselves. The
@@ -52,13 +53,14 @@ const (
 	roleAPI        = "api"
 	roleRaw        = status.RoleRaw
 	roleArchive    = "archive"
+	roleReconcile  = "reconcile"
 )
 
 // allRoles are what --role=all runs, in the order of the pipeline: what it takes
-// to count. Every role is those and the ones that only keep.
+// to count. Every role is those and the ones that only keep or compare.
 var (
 	allRoles  = []string{roleMapper, roleAggregator, roleReducer, roleWriter, roleAPI}
-	everyRole = append(slices.Clone(allRoles), roleRaw, roleArchive)
+	everyRole = append(slices.Clone(allRoles), roleRaw, roleArchive, roleReconcile)
 )
 
 func parseRoles(text string) ([]string, error) {
@@ -87,7 +89,7 @@ func (p *process) run(ctx context.Context) error {
 	for _, r := range [...]struct {
 		name  string
 		build func() *role
-	}{{roleMapper, p.mapRole}, {roleAggregator, p.aggregateRole}, {roleReducer, p.reduceRole}, {roleWriter, p.writeRole}, {roleRaw, p.rawRole}} {
+	}{{roleMapper, p.mapRole}, {roleAggregator, p.aggregateRole}, {roleReducer, p.reduceRole}, {roleWriter, p.writeRole}, {roleRaw, p.rawRole}, {roleReconcile, p.reconcileRole}} {
 		if p.has(r.name) {
 			p.running = append(p.running, r.build())
 		}
@@ -135,7 +137,7 @@ func (p *process) listen() error {
 		if err != nil {
 			return err
 		}
-		c.Clicks = p.clicks()
+		c.Clicks, c.Stored = p.clicks(), p.reconciler()
 		server, err := api.New(c, p.store, p.status, p.unready, time.Now, p.logger, p.reg)
 		if err != nil {
 			return err

@@ -38,7 +38,7 @@ func runCommand() *cobra.Command {
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runRoles(c, role) },
 	}
-	c.Flags().StringVar(&role, "role", "all", "roles of this process: all, or some of "+strings.Join(everyRole, ", ")+" with commas between; raw and archive are not among all")
+	c.Flags().StringVar(&role, "role", "all", "roles of this process: all, or some of "+strings.Join(everyRole, ", ")+" with commas between; raw, archive and reconcile are not among all")
 	addKeys(c)
 	insecureFlag(c)
 	return c

@@ -144,7 +144,7 @@ func clicksOf(sums map[string]int64, ads []string, n int, frame answer.Frame, r 
 	a := &Clicks{
 		Ads: []AdCount{}, AdsCounted: int64(len(sums)), Exact: r.Exact(), StartTime: *Time(frame.From), ToTime: *Time(frame.To),
 		Status: statusOf(frame), CompleteUntil: Time(frame.CompleteUntil),
-		Scanned: Scanned{r.InputName(), r.Sources, r.Records, r.Clicks, r.Whole, r.Unsure, r.Crowded},
+		Scanned: scannedOf(r),
 	}
 	if r.Behind {
 		a.Status = Provisional
@@ -163,6 +163,10 @@ func clicksOf(sums map[string]int64, ads []string, n int, frame answer.Frame, r 
 		a.Ads = append(a.Ads, AdCount{ad, sums[ad]})
 	}
 	return a
+}
+
+func scannedOf(r *recount.Report) Scanned {
+	return Scanned{r.InputName(), r.Sources, r.Records, r.Clicks, r.Whole, r.Unsure, r.Crowded}
 }
 
 // writeLine writes a line and sends it on its way.

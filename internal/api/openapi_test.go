@@ -201,8 +201,9 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	}
 	// Of lines of JSON the document has the schemas apart.
 	for name, at := range map[string]string{
-		"AuditLine":  start(t, audited()) + "/v1/audit?start_time=2019-11-24T11:00:00Z&to_time=2019-11-24T12:00:00Z",
-		"ClicksLine": startRecounting(t, &recounter{}) + "/v1/clicks/count?last=5m&where=" + url.QueryEscape(`country == "KR"`),
+		"AuditLine":     start(t, audited()) + "/v1/audit?start_time=2019-11-24T11:00:00Z&to_time=2019-11-24T12:00:00Z",
+		"ReconcileLine": startReconciling(t, &reconciler{}) + reconciled,
+		"ClicksLine":    startRecounting(t, &recounter{}) + "/v1/clicks/count?last=5m&where=" + url.QueryEscape(`country == "KR"`),
 	} {
 		s, _ := c.schema(t, "components", "schemas", name)
 		body := get(t, at).body

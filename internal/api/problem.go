@@ -63,6 +63,7 @@ var (
 	badGranularity = kind{"bad_granularity", http.StatusBadRequest, "Granularity cannot be used", 0}
 	badFormat      = kind{"bad_format", http.StatusBadRequest, "Unknown format", 0}
 	badWhere       = kind{"bad_where", http.StatusBadRequest, "Predicate cannot be used", 0}
+	badSource      = kind{"bad_source", http.StatusBadRequest, "Source of clicks cannot be read", 0}
 	badFilter      = kind{"unknown_filter", http.StatusBadRequest, "Unknown filter", 0}
 	tooMany        = kind{"too_many_questions", http.StatusServiceUnavailable, "Too many questions at once", 1}
 	tooManyStreams = kind{"too_many_streams", http.StatusServiceUnavailable, "Too many streams at once", 5}

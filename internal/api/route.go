@@ -55,6 +55,7 @@ func (s *Server) makeRoutes() []*route {
 		},
 		{name: "filters", path: "/v1/filters", question: true, serve: s.serveFilters},
 		{name: "audit", admin: true, path: "/v1/audit", params: []string{"start_time", "to_time", "last"}, makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, serve: s.audit},
+		{name: "reconcile", admin: true, path: "/v1/reconcile", params: []string{"start_time", "to_time", "last", "source"}, makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, serve: s.reconcile},
 		{name: "lineage", path: "/v1/lineage", params: []string{"start_time"}, question: true, serve: s.lineage},
 		{name: "stream", path: "/v1/stream", params: []string{"n", "last", "filter_identifier", "ad_id"}, makes: []string{mediaEvents}, serve: s.live},
 		{name: "status", path: "/v1/status", serve: s.serveStatus},

@@ -42,6 +42,7 @@ type Config struct {
 	Window time.Duration  // size of the store's windows
 	Zone   *time.Location // whose days series have; nil is UTC
 	Clicks Recounter      // nil answers nothing from the clicks themselves
+	Stored Reconciler     // nil does not hold them against what is stored
 	Drain  time.Duration  // how long Run waits for running questions in the end; 0 means 10 s
 
 	TLS         *tls.Config   // nil speaks plain HTTP
@@ -77,6 +78,7 @@ type Server struct {
 	stopping chan struct{} // closed when streams are to end
 
 	recounter  Recounter
+	reconciler Reconciler
 	recounting chan struct{} // a place per running recount
 }
 
@@ -99,7 +101,7 @@ func New(c Config, store storage.Store, status func() Status, ready func() []Unr
 		answers: answer.New(store, c.Window), days: calendar.New(cmp.Or(c.Zone, time.UTC), c.Window), status: status, ready: ready, now: now,
 		log: log, metrics: newMetrics(registry), question: make(chan struct{}, questionsMax),
 		streams: make(chan struct{}, streamsMax), hub: newHub(), stopping: make(chan struct{}),
-		recounter: c.Clicks, recounting: make(chan struct{}, recountsMax),
+		recounter: c.Clicks, reconciler: c.Stored, recounting: make(chan struct{}, recountsMax),
 	}
 	if !s.loopback && (!s.secure || s.door.Open()) {
 		log.Warn("other machines can reach the API, which lacks TLS or does not ask who they are", zap.Stringer("address", l.Addr()))

@@ -170,6 +170,21 @@ func TestManualHasEveryMetric(t *testing.T) {
 	}
 }
 
+// TestAlertsHaveMetrics: alerting rules ask for metrics that there are.
+func TestAlertsHaveMetrics(t *testing.T) {
+	t.Parallel()
+	code := metricNames(repository(t))
+	named := metric.FindAllString(page(t, "deploy/prometheus/alerts.yaml"), -1)
+	if len(named) == 0 {
+		t.Fatal("no metrics found in the rules: the search is wrong")
+	}
+	for _, name := range named {
+		if !slices.Contains(code, name) {
+			t.Errorf("the rules name %s, which is not in the code", name)
+		}
+	}
+}
+
 // TestReadmeHasEveryRoom: a newcomer finds each room on the map.
 func TestReadmeHasEveryRoom(t *testing.T) {
 	t.Parallel()

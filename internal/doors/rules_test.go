@@ -11,7 +11,7 @@ const module = "github.com/clickagg/clickagg/"
 var stages = []string{"mapper", "aggregator", "reducer", "storage/raw", "storage/roll", "storage/writer"}
 
 // pureRooms compute and nothing else: the same input gives the same bytes.
-var pureRooms = []string{"internal/assign", "internal/audit", "internal/calendar", "internal/click", "internal/filter", "internal/nearest", "internal/rank", "mapper/rule", "aggregator/window", "reducer/merge"}
+var pureRooms = []string{"internal/assign", "internal/audit", "internal/calendar", "internal/click", "internal/filter", "internal/nearest", "internal/rank", "internal/reconcile/cause", "internal/schedule", "mapper/rule", "aggregator/window", "reducer/merge"}
 
 // pureStd is what a pure room may import of the standard library, with
 // everything below it: no clock, randomness, goroutine, log or IO. Of time it
@@ -40,7 +40,7 @@ var impureTime = []string{
 
 // judges are the rooms of ours that config may ask whether a value will do: they open
 // nothing.
-var judges = []string{"internal/access", "internal/filter", "internal/nearest"}
+var judges = []string{"internal/access", "internal/filter", "internal/nearest", "internal/schedule"}
 
 // homes says where a library lives: the only rooms that may import it.
 var homes = []struct {

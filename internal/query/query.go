@@ -139,7 +139,7 @@ func completeness(t *time.Time) string {
 // flags are the command line's names of the API's parameters.
 var flags = map[string]string{
 	"start_time": "--from", "to_time": "--to", "from": "--from", "to": "--to", "last": "--last", "n": "-n",
-	"filter_identifier": "--filter", "format": "-o", "ad_id": "ad id", "where": "--where", "granularity": "--granularity",
+	"filter_identifier": "--filter", "format": "-o", "ad_id": "ad id", "where": "--where", "granularity": "--granularity", "source": "--source",
 }
 
 // blame names the flag, where the API blames a parameter.

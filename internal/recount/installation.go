@@ -45,25 +45,38 @@ func (i *Installation) Count(ctx context.Context, span Range, set *filter.Set, w
 	if err != nil {
 		return Report{}, fmt.Errorf("recount: %w", err)
 	}
+	inputs, done, err := i.inputs(ctx)
+	if err != nil {
+		return Report{}, fmt.Errorf("recount: %w", err)
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	rules := i.rules(&facts)
+	rules.Filters = []rule.FilterSpan{{Until: click.None, Set: set}}
+	return Run(ctx, inputs, span, rules, watch, sink)
+}
+
+// rules are those that hold now, but for filters.
+func (i *Installation) rules(facts *control.Facts) Rules {
+	return Rules{Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince}
+}
+
+// inputs are the input topics and, where there are any, the raw store and the archive. Done lets go of them.
+func (i *Installation) inputs(ctx context.Context) (inputs []Input, done func() error, err error) {
 	asOf := i.asOf(time.Now())
 	var sources []click.Source
 	for _, p := range i.Inputs() {
 		t, err := i.Log.Topic(ctx, p.Topic)
 		if err != nil {
-			return Report{}, fmt.Errorf("recount: %w", err)
+			return nil, nil, err
 		}
 		sources = append(sources, click.Source{Topic: t.Name, ID: t.ID, Partition: p.Number})
 	}
-	inputs := []Input{FromLog(i.Log, sources, asOf)}
-	if i.Raw != nil || i.Archived != nil {
-		kept := &Kept{Raw: i.Raw, Archived: i.Archived, Log: inputs[0]}
-		defer func() { err = errors.Join(err, kept.Close()) }()
-		inputs = append(inputs, kept)
+	inputs = []Input{FromLog(i.Log, sources, asOf)}
+	if i.Raw == nil && i.Archived == nil {
+		return inputs, func() error { return nil }, nil
 	}
-	return Run(ctx, inputs, span, Rules{
-		Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince,
-		Filters: []rule.FilterSpan{{Until: click.None, Set: set}},
-	}, watch, sink)
+	kept := &Kept{Raw: i.Raw, Archived: i.Archived, Log: inputs[0]}
+	return append(inputs, kept), kept.Close, nil
 }
 
 // asOf is the least that the brokers' clocks can show.

@@ -20,6 +20,17 @@ type Rules struct {
 	Trusted func(topic string) bool         // whose watermark records are believed
 	Live    func(topic click.TopicID) int64 // since when it is known to be live, or click.None
 	Filters []rule.FilterSpan               // beside click.FilterAll; their ends are ends of windows
+
+	// Late has the clicks of the range that came too late gathered first, from all that was
+	// appended since: see Window.Late. Repeats of them are looked for as for others.
+	Late bool
+	// Witness, if there is one, is told of the valid clicks of the range, and of those that may
+	// repeat or be repeated in it; with Late, before these, of those of the range that came too
+	// late or were stamped too far ahead.
+	Witness func(*Judged)
+	// Hole, if there is one, is told of offsets, [from, to), that the input has no records of. A
+	// log may have such, where others than records took offsets.
+	Hole func(s click.Source, from, to int64)
 }
 
 // Window is the counts of one window under one filter.
@@ -28,6 +39,7 @@ type Window struct {
 	Filter string
 	State  click.State // Provisional or Final
 	Rows   []click.Row // with positive counts and digests, in the order of ads
+	Late   []click.Row // what ads have more, in their order, if clicks that came too late are counted
 }
 
 // Report says what was read, and how far it can be relied on.
@@ -40,6 +52,7 @@ type Report struct {
 	Unsure  int64 // clicks of which it is not known whether they were late
 	Crowded int64 // clicks that found no room: see aggregator.max_ids and max_ads
 	Behind  bool  // clicks of the range may have been appended that the input did not have yet
+	Late    int64 // clicks of the range that came too late, with repeats; 0 when they were not asked for
 }
 
 // Exact tells whether the counts are those of all records there were.
@@ -56,6 +69,8 @@ type run struct {
 	turns   int64
 	partial click.Partial
 	tally   tally
+	late    latecomers
+	before  int64 // offsets that were read to gather them
 }
 
 // Run counts the clicks of a range from the first of some inputs that has all that
@@ -75,6 +90,11 @@ func Run(ctx context.Context, inputs []Input, span Range, rules Rules, watch fun
 			break
 		}
 		if err := r.begin(ctx, i, in); err != nil {
+			return r.report, err
+		}
+	}
+	if rules.Late {
+		if err := r.gather(ctx, watch); err != nil {
 			return r.report, err
 		}
 	}
@@ -166,7 +186,7 @@ func (r *run) fold(sec *click.Section) error {
 			r.report.Crowded += r.partial.Sources[i].Tally.Crowded
 		}
 		if r.partial.Closed != click.None {
-			if err := r.tally.deliver(r.partial.Closed); err != nil {
+			if err := r.tally.deliver(r.partial.Closed - r.tally.hold); err != nil {
 				return err
 			}
 		}
@@ -187,6 +207,7 @@ func (r *run) finish() error {
 }
 
 func (r *run) progress() (done, total int64) {
+	done, total = r.before, r.before
 	for _, s := range r.sources {
 		total += s.end - s.first
 		if done += s.next - s.first; s.done {

@@ -71,6 +71,9 @@ func (r *run) turn(ctx context.Context, s *source) (*click.Section, error) {
 		if v.Kind == rule.Routed {
 			s.unsure = append(s.unsure, unsure)
 		}
+		if s.next < rec.Offset && r.rules.Hole != nil {
+			r.rules.Hole(s.name, s.next, rec.Offset)
+		}
 		s.next = rec.Offset + 1
 		if n++; n == turnRecords {
 			return errEnough
@@ -94,7 +97,7 @@ func (r *run) turn(ctx context.Context, s *source) (*click.Section, error) {
 	}
 	s.watermark = sections[0].Watermark
 	r.report.Behind = r.report.Behind || err == nil && idle == click.None && s.watermark < r.span.To
-	s.done = s.done || sections[0].Closed >= r.span.To
+	s.done = s.done || sections[0].Closed >= r.span.To+r.tally.hold
 	return r.narrow(s, &sections[0])
 }
 
@@ -124,6 +127,12 @@ func (r *run) narrow(s *source, sec *click.Section) (*click.Section, error) {
 		if c.Time >= r.span.From && c.Time < r.span.To {
 			r.report.Clicks++
 		}
+		if r.late.n > 0 {
+			for _, late := range r.late.near(&c) {
+				late.struck = true
+			}
+		}
+		r.witness(s, rule.Verdict{Kind: rule.Routed}, &c)
 		s.list.Add(&c)
 	}
 	sent := s.said

@@ -100,15 +100,37 @@ func (p *Partition) Add(r *click.Record) Verdict {
 		shard = p.spread(shard, id, &c)
 	}
 	routed := click.Routed{Offset: r.Offset, Time: c.time, ID: id, Check: click.Check(r.Value), Ad: c.ad}
-	if sieve := p.sieve(c.time); sieve != nil {
-		routed.Filters, routed.Mask = sieve.ids, sieve.mask(p.decoder, &c)
-	}
+	p.ask(&routed, &c)
 	v.Mask = routed.Mask
 	clicks := &p.open[shard].Clicks
 	clicks.Add(&routed)
 	p.bytes = max(p.bytes, clicks.Size())
 	v.Kind = Routed
 	return p.count(v)
+}
+
+// ask notes which filters are true of the click that the decoder read last.
+func (p *Partition) ask(r *click.Routed, c *found) {
+	if sieve := p.sieve(c.time); sieve != nil {
+		r.Filters, r.Mask = sieve.ids, sieve.mask(p.decoder, c)
+	}
+}
+
+// Click reads what a record says, however it is judged: a click that came too late, or is
+// of a time far ahead, as well. It is false of a record that is no click. It changes
+// nothing, and what it returns has views of the record.
+func (p *Partition) Click(r *click.Record) (routed click.Routed, ok bool) {
+	if r.Value == nil {
+		return routed, false
+	}
+	c, v := p.decode(r)
+	if v.Kind == Rejected {
+		return routed, false
+	}
+	_, id := p.cfg.Router.Route(c.ad, c.event)
+	routed = click.Routed{Offset: r.Offset, Time: c.time, ID: id, Check: click.Check(r.Value), Ad: c.ad}
+	p.ask(&routed, &c)
+	return routed, true
 }
 
 // spread returns where a click goes whose ad may be spread in its minute, and notes

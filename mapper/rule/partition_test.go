@@ -2,11 +2,13 @@ package rule
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/filter"
 )
 
 // defaults is the configuration of a process that was told nothing.
@@ -395,5 +397,37 @@ func TestNames(t *testing.T) {
 	}
 	if s := TimeUnit(9).String(); s != "unit(9)" {
 		t.Error(s)
+	}
+}
+
+// TestClick: what a record says can be read however it is judged, and reading it changes nothing.
+func TestClick(t *testing.T) {
+	t.Parallel()
+	p := newPartition()
+	set, err := filter.NewSet([]filter.Definition{{ID: "f", Where: `ad_id != ""`}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Filter([]FilterSpan{{Until: click.None, Set: set}})
+	p.Add(clickAt(0, stamp, stamp))
+	p.Seal(1, click.None, click.None, 1)
+	router := defaults().Router
+	for offset, at := range map[int64]int64{1: stamp - 900_000, 2: stamp + 900_000, 3: stamp} { // late, ahead, valid
+		r := clickAt(offset, at, stamp)
+		ad := fmt.Appendf(nil, "ad%d", offset)
+		_, id := router.Route(ad, fmt.Appendf(nil, "e%d", offset))
+		want := click.Routed{Offset: offset, Time: at, ID: id, Check: click.Check(r.Value), Ad: ad, Filters: []string{"f"}, Mask: 1}
+		if got, ok := p.Click(r); !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, %v, want %+v", got, ok, want)
+		}
+	}
+	for _, r := range []*click.Record{{Value: []byte("{}")}, {}} {
+		if got, ok := p.Click(r); ok {
+			t.Errorf("%+v of %q", got, r.Value)
+		}
+	}
+	p.Seal(1, click.None, click.None, 1)
+	if s := p.State(); s.Next != 1 || s.Account.Received != 1 {
+		t.Errorf("%+v", s)
 	}
 }

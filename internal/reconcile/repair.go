@@ -1,0 +1,226 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/clickagg/clickagg/internal/control"
+	"github.com/clickagg/clickagg/internal/correct"
+	"github.com/clickagg/clickagg/internal/reconcile/cause"
+	"github.com/clickagg/clickagg/internal/recount"
+)
+
+// What names corrections that are repairs.
+const What = "reconcile"
+
+// ErrInexact: the records are not all there, so what they come to is no reason to change what is stored.
+var ErrInexact = errors.New("nothing was changed: not all records of the range are known")
+
+// ErrOther: the correction that was left unfinished is no repair.
+var ErrOther = errors.New("what was left unfinished is no repair")
+
+// The steps of a repair beside those of a comparison and of publishing.
+const (
+	Restoring Step = "putting records back"
+	Repairing Step = "counting what will be"
+)
+
+// Job is a correction at work, as [correct.Job] is.
+type Job interface {
+	// Add takes in what must change of one window under one filter.
+	Add(d *correct.Diff) error
+	// Publish publishes all of it, as a whole.
+	Publish(ctx context.Context, watch func(correct.Progress) error) error
+	// End says that the correction has ended, and how.
+	End(ctx context.Context, outcome string) error
+	// Close frees what it holds.
+	Close() error
+}
+
+// Begin takes the place of the one correction that is at work, or takes over one that was left
+// unfinished.
+type Begin func(ctx context.Context, c control.Correction, resume bool) (Job, control.Correction, error)
+
+// By is the Begin of a publisher.
+func By(p *correct.Publisher) Begin {
+	return func(ctx context.Context, c control.Correction, resume bool) (Job, control.Correction, error) {
+		begin := p.Begin
+		if resume {
+			begin = func(ctx context.Context, c control.Correction) (*correct.Job, error) { return p.Resume(ctx, c.By) }
+		}
+		j, err := begin(ctx, c)
+		if err != nil {
+			return nil, c, err
+		}
+		return j, j.Correction, nil
+	}
+}
+
+// Repaired is what a repair did.
+type Repaired struct {
+	Counts  int64 // that were changed
+	Records int64 // that were put back into the raw store
+}
+
+// repair is one at work.
+type repair struct {
+	*Reconciler
+	q     Question
+	watch func(s Step, done, total int64) error
+	job   Job
+	dirty map[part]bool // what is to be repaired; true for lists and hours that are wrong while the counts are right
+	all   bool          // everything is
+	done  Repaired
+
+	report Report // of the last comparison
+}
+
+// Repair makes what is stored what the clicks come to, with those that came too late: it puts records that the
+// raw store has lost back, publishes new counts as one correction, and compares again. It tells each of
+// what was found before, and returns the report of what is there afterwards. Nothing is changed where the records are
+// not all known: [ErrInexact]. By says who wants it. With resume it finishes the repair that was left unfinished,
+// whose range it takes.
+func (r *Reconciler) Repair(ctx context.Context, q Question, by string, resume bool,
+	watch func(s Step, done, total int64) error, each func(*Difference) error,
+) (Repaired, Report, error) {
+	job, c, err := r.Begin(ctx, control.Correction{What: What, By: by, From: q.From, To: q.To, Source: q.Source, Late: true}, resume)
+	if err != nil {
+		return Repaired{}, Report{}, fmt.Errorf("reconcile: %w", err)
+	}
+	defer func() { _ = job.Close() }()
+	if c.What != What {
+		return Repaired{}, Report{}, fmt.Errorf("reconcile: %w, but a %s: finish it with its own command", ErrOther, c.What)
+	}
+	w := repair{Reconciler: r, q: Question{From: c.From, To: c.To, Source: c.Source}, watch: watch, job: job, dirty: map[part]bool{}, all: resume}
+	if err := w.prepare(ctx, each); err != nil {
+		if !resume { // nothing has been published
+			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
+			defer cancel()
+			err = errors.Join(err, job.End(ending, "nothing was changed"))
+		}
+		return w.done, Report{}, fmt.Errorf("reconcile: %w", err)
+	}
+	if err := job.Publish(ctx, func(p correct.Progress) error { return watch(Step(p.Phase), p.Done, p.Total) }); err != nil {
+		return w.done, Report{}, fmt.Errorf("reconcile: %w", err)
+	}
+	if err := job.End(ctx, fmt.Sprintf("%d counts were changed", w.done.Counts)); err != nil {
+		return w.done, Report{}, fmt.Errorf("reconcile: %w", err)
+	}
+	if len(w.dirty) == 0 && !w.all {
+		return w.done, w.report, nil // nothing was published
+	}
+	report, err := r.Run(ctx, w.q, watch, func(*Difference) error { return nil })
+	return w.done, report, err
+}
+
+// endWait is how long the end of what was given up may take to be said.
+const endWait = 10 * time.Second
+
+// prepare finds what must change and adds it to the job.
+func (w *repair) prepare(ctx context.Context, each func(*Difference) error) error {
+	if !w.all {
+		if err := w.find(ctx, each); err != nil {
+			return err
+		}
+		if len(w.dirty) == 0 && !w.all {
+			return nil
+		}
+	}
+	return w.add(ctx)
+}
+
+// find compares, puts back records that were lost, and notes what is to be repaired.
+func (w *repair) find(ctx context.Context, each func(*Difference) error) error {
+	for first := true; ; first = false {
+		var lost []*Difference
+		clear(w.dirty)
+		var err error
+		w.report, err = w.Run(ctx, w.q, w.watch, func(d *Difference) error {
+			if d.Kind == Record {
+				lost = append(lost, d)
+			}
+			w.note(d)
+			if first {
+				return each(d)
+			}
+			return nil
+		})
+		switch {
+		case err != nil:
+			return err
+		case !w.report.Exact():
+			return ErrInexact
+		case len(lost) == 0:
+			w.all = w.report.LeftOut > 0
+			return nil
+		}
+		if err := w.restore(ctx, lost); err != nil {
+			return err
+		}
+	}
+}
+
+// note notes what a difference makes to be repaired: a count by the window it is of; a list as well, though
+// its counts are right; and an hour or a day by one of its windows, since publishing that one has it
+// added up again.
+func (w *repair) note(d *Difference) {
+	if d.Kind == Record || slices.ContainsFunc(d.Parts, func(p cause.Part) bool { return p.Cause == cause.Superseded }) {
+		return
+	}
+	w.dirty[d.window] = w.dirty[d.window] || d.Kind != Count
+}
+
+// restore puts records back into the raw store.
+func (w *repair) restore(ctx context.Context, lost []*Difference) error {
+	for i, d := range lost {
+		if err := w.watch(Restoring, int64(i), int64(len(lost))); err != nil {
+			return err
+		}
+		if err := w.Clicks.Restore(ctx, d.Source, d.Offset, d.Offset+1); err != nil {
+			return err
+		}
+		w.done.Records++
+	}
+	return nil
+}
+
+// add counts once more and adds what must change.
+func (w *repair) add(ctx context.Context) error {
+	span, err := w.closed(ctx, w.q)
+	if err != nil {
+		return err
+	}
+	k, err := w.walk(ctx, span.From, w.compare)
+	if err != nil {
+		return err
+	}
+	report, err := w.Clicks.Recount(ctx, span, recount.Options{Source: w.q.Source, Late: true},
+		func(done, total int64) error { return w.watch(Repairing, done, total) },
+		func(win *recount.Window) error { return k.take(ctx, win) })
+	switch {
+	case err != nil:
+		return err
+	case !report.Exact() || report.Behind:
+		return ErrInexact
+	}
+	return k.until(ctx, span.To)
+}
+
+// compare adds what must change of one window under one filter.
+func (w *repair) compare(ctx context.Context, win *recount.Window) error {
+	wrong, dirty := w.dirty[part{win.Start, win.Filter}]
+	if !dirty && !w.all {
+		return nil
+	}
+	stored, err := correct.Read(ctx, w.Store, win.Filter, win.Start, w.Size)
+	if err != nil {
+		return err
+	}
+	d := correct.Compare(win.Start, w.Size, win.Filter, &stored, Whole(win), w.Top, nil)
+	d.List = d.List || wrong
+	w.done.Counts += int64(len(d.Changes))
+	return w.job.Add(&d)
+}
