@@ -171,30 +171,21 @@ func TestManualAccess(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	blocks := commands("../../docs/OPERATIONS.md", "Who may ask the API")
+	blocks := commands(operations, "Who may ask the API")
 	if len(blocks) != 3 {
 		t.Fatalf("the section has %d blocks of commands", len(blocks))
 	}
-	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(must(filepath.Abs(binary)), filepath.Join(dir, "bin", "clickagg")); err != nil {
-		t.Fatal(err)
-	}
+	dir := workshop(t)
 	// Only the ports differ, which another test may have.
 	_, port, _ := strings.Cut(freeAddr(t), ":")
-	shell := func(script string) *exec.Cmd {
-		c := exec.CommandContext(ctx, "bash", "-e", "-x", "-o", "pipefail", "-c", strings.ReplaceAll(script, "8443", port))
-		c.Dir, c.Env = dir, append(os.Environ(), "CLICKAGG_EMBEDDED_LISTEN="+freeAddr(t))
-		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with all it starts
-		c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-		return c
+	broker := "CLICKAGG_EMBEDDED_LISTEN=" + freeAddr(t)
+	run := func(script string) *exec.Cmd {
+		return shell(ctx, t, dir, strings.ReplaceAll(script, "8443", port), broker)
 	}
-	if out, err := shell(blocks[0]).CombinedOutput(); err != nil {
+	if out, err := run(blocks[0]).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	process := shell("exec " + blocks[1])
+	process := run("exec " + blocks[1])
 	log := must(os.Create(filepath.Join(dir, "log")))
 	process.Stdout, process.Stderr = log, log
 	if err := process.Start(); err != nil {
@@ -221,7 +212,7 @@ func TestManualAccess(t *testing.T) {
 		}
 		return err
 	})
-	out, err := shell(blocks[2]).CombinedOutput()
+	out, err := run(blocks[2]).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -237,19 +228,5 @@ func TestManualAccess(t *testing.T) {
 	}
 	if err == nil {
 		_ = r.Body.Close()
-	}
-}
-
-// commands are the blocks of a page's section that a shell shall run.
-func commands(page, section string) (blocks []string) {
-	_, text, _ := strings.Cut(string(must(os.ReadFile(page))), "\n## "+section+"\n")
-	text, _, _ = strings.Cut(text, "\n## ")
-	for {
-		_, rest, found := strings.Cut(text, "\n```sh\n")
-		if !found {
-			return blocks
-		}
-		block, after, _ := strings.Cut(rest, "\n```")
-		blocks, text = append(blocks, block), after
 	}
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -177,30 +174,10 @@ func TestManualDeadLetters(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.settled(ctx, 19)
-	manual, err := os.ReadFile("../../docs/OPERATIONS.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, _ := strings.Cut(string(manual), "\n## Dead letters\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	var script strings.Builder
-	for _, part := range strings.Split(section, "\n```sh\n")[1:] {
-		block, _, _ := strings.Cut(part, "\n```")
-		script.WriteString(block + "\n")
-	}
-	dir := t.TempDir()
-	real, err := filepath.Abs(binary)
-	if err == nil {
-		err = os.Symlink(real, filepath.Join(dir, "clickagg"))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.CommandContext(ctx, "bash", "-e", "-c", script.String())
-	c.Dir = dir
-	c.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CLICKAGG_EMBEDDED_LISTEN="+s.broker)
+	script := strings.Join(commands(operations, "Dead letters"), "")
+	c := shell(ctx, t, workshop(t), script, "CLICKAGG_EMBEDDED_LISTEN="+s.broker)
 	out, err := c.CombinedOutput()
-	if err != nil || strings.Count(script.String(), "clickagg deadletters") < 8 {
+	if err != nil || strings.Count(script, "clickagg deadletters") < 8 {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	contains(t, string(out), "missing_field", "would be sent", "0 letters are dealt with")

@@ -3,10 +3,8 @@ package e2e
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -15,37 +13,21 @@ import (
 func TestReadmeCluster(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	script := strings.Join(commands("../../README.md", "A cluster"), "\n") + "\n"
+	script := strings.Join(commands(readme, "A cluster"), "\n") + "\n"
 	if strings.Count(script, "\n") < 10 {
 		t.Fatalf("the section has hardly a command: %q", script)
 	}
 
 	// Only what "make services" would have written differs: addresses, and the API's
 	// port, which another test may have.
-	dir := t.TempDir()
-	for name, target := range map[string]string{"bin/clickagg": binary, "internal/e2e/testdata": "testdata"} {
-		target, err := filepath.Abs(target)
-		if err == nil {
-			err = os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700)
-		}
-		if err == nil {
-			err = os.Symlink(target, filepath.Join(dir, name))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := workshop(t)
 	config := "kafka:\n  brokers: [" + kafkaServer(t).Addrs()[0] + "]\n  replication: 1\n  min_insync: 1\n  topic_prefix: readme\n" +
 		"input:\n  topics: [readme-clicks]\nwatermark:\n  trusted_topics: [readme-clicks]\nsnapshots:\n  url: ./cluster-snapshots\n" +
 		"cassandra:\n  hosts: [\"" + cassandraServer(t).Addr() + "\"]\n  replication: [\"datacenter1:1\"]\n  keyspace: readme\napi:\n  listen: " + freeAddr(t) + "\n"
 	if err := os.WriteFile(filepath.Join(dir, "cluster.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := exec.CommandContext(ctx, "bash", "-e", "-o", "pipefail", "-c", script+"wait\n")
-	c.Dir = dir
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with all it starts
-	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	t.Cleanup(func() { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
+	c := shell(ctx, t, dir, script+"wait\n")
 	out, err := c.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "\nequal\n") {
 		for _, log := range []string{"mapper-1", "aggregator-1", "reducer-1", "writer-1", "api"} {
