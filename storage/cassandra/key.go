@@ -23,6 +23,9 @@ const (
 	// buckets a window's ads are spread over. The number is part of the schema.
 	buckets = 8
 
+	// headOf is how many ads of a list stand in a cell of their own, for questions that need no more.
+	headOf = 100
+
 	maxKey = 60_000 // bytes of an ad and a filter; Cassandra takes 64 KiB in a key
 )
 

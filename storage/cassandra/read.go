@@ -22,7 +22,8 @@ const (
 	// which of them exist.
 	few = 8
 
-	pageOfLists = 16 // rows; a list has some 50 KB
+	pageOfLists = 16  // rows; a list has some 50 KB
+	pageOfHeads = 120 // rows, of 5 KB
 	pageOfCells = 500
 )
 
@@ -96,18 +97,33 @@ func (s *Store) Rankings(ctx context.Context, filter string, from, to int64, mos
 	return lists, nil
 }
 
+// rankHour reads the lists of a part of a range: their heads, if those are enough.
 func (s *Store) rankHour(ctx context.Context, filter string, part, from, to int64, most int) ([]click.Ranking, error) {
-	it := s.read(ctx, getRankings, filter, part, from, to).PageSize(pageOfLists).Iter()
-	var lists []click.Ranking
+	if most <= headOf {
+		lists, whole, err := s.scanLists(s.read(ctx, getHeads, filter, part, from, to).PageSize(pageOfHeads), filter, most)
+		if err != nil || whole {
+			return lists, err
+		}
+	}
+	lists, _, err := s.scanLists(s.read(ctx, getRankings, filter, part, from, to).PageSize(pageOfLists), filter, most)
+	return lists, err
+}
+
+// scanLists reads lists and cuts them. It returns false when one of the cells was written before the
+// rest of its row: a release before this one writes no heads, and leaves those that are there.
+func (s *Store) scanLists(q *gocql.Query, filter string, most int) (lists []click.Ranking, whole bool, err error) {
+	it, whole := q.Iter(), true
 	for {
 		r := click.Ranking{Filter: filter}
 		var state int8
-		if !it.Scan(&r.Start, &r.Size, &r.Revision, &state, &r.Version, &r.Clicks, &r.Ads, (*top)(&r.Top)) {
-			return lists, it.Close()
+		var row, cell int64
+		if !it.Scan(&r.Start, &r.Size, &r.Revision, &state, &r.Version, &r.Clicks, &r.Ads, (*top)(&r.Top), &row, &cell) {
+			return lists, whole, it.Close()
 		}
 		if r.State = click.State(state); r.Size == 0 {
 			r.Size = s.size.Load()
 		}
+		whole = whole && cell == row
 		r.Top = r.Top[:min(most, len(r.Top))]
 		lists = append(lists, r)
 	}

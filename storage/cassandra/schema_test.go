@@ -22,6 +22,7 @@ func TestReleasedMigrationsStay(t *testing.T) {
 		"8e7e3e72ea25bd4a9bbc500e8f14f8af4dd17dbe46fde6cdb965880f6ff0009b",
 		"cb3cfcd2b36f063c47f4ca79e653147cf0ff63f98c2dc28d8a46610a420dc71c",
 		"92d2c2b03f56472da19b2f335c786709bb9475f20244794b760bbb13e894ce0b",
+		"1ee3da0c754787eb15008a2f54aadd9d030bab9cd4f32dd6fcb635235d7cb964",
 	}
 	for i, sum := range released {
 		if files[i].checksum != sum {

@@ -15,8 +15,8 @@ const (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
 	putStart   = `INSERT INTO starts (filter, day, start) VALUES (?, ?, ?) USING TIMESTAMP ?`
 	putDay     = `INSERT INTO days (filter, day) VALUES (?, ?) USING TIMESTAMP ?`
-	putRanking = `INSERT INTO rankings (filter, hour, start, size, revision, state, version, clicks, ads, top)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+	putRanking = `INSERT INTO rankings (filter, hour, start, size, revision, state, version, clicks, ads, top, head)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
 	putRollup  = `INSERT INTO rollups (series, start, size, version) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
 	putTouch   = `INSERT INTO touches (topic, hour, partition, number) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
 	putLineage = `INSERT INTO lineage (hour, start, version, lineage) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
@@ -34,7 +34,9 @@ const (
 	getAds      = `SELECT ad, count FROM windows WHERE filter = ? AND start = ? AND bucket = ? AND ad >= ?`
 	getStarts   = `SELECT start FROM starts WHERE filter = ? AND day = ? AND start >= ? AND start < ?`
 	getDays     = `SELECT day FROM days WHERE filter = ? AND day >= ? AND day <= ?`
-	getRankings = `SELECT start, size, revision, state, version, clicks, ads, top FROM rankings
+	getRankings = `SELECT start, size, revision, state, version, clicks, ads, top, writetime(version), writetime(top) FROM rankings
+		WHERE filter = ? AND hour = ? AND start >= ? AND start < ?`
+	getHeads = `SELECT start, size, revision, state, version, clicks, ads, head, writetime(version), writetime(head) FROM rankings
 		WHERE filter = ? AND hour = ? AND start >= ? AND start < ?`
 	getRollups = `SELECT start, size, version FROM rollups WHERE series = ? AND start >= ? AND start < ?`
 	getTouches = `SELECT hour, partition, number FROM touches WHERE topic = ? AND hour >= ? AND hour < ?`
@@ -66,7 +68,7 @@ func windowRow(r *click.Result, when writeTime) upsert {
 }
 
 func rankingRow(r *click.Ranking, when writeTime) upsert {
-	return put(when, putRanking, r.Filter, floor(r.Start, lengthsOf(r.Filter).lists), r.Start, r.Size, r.Revision, int8(r.State), r.Version, r.Clicks, r.Ads, top(r.Top))
+	return put(when, putRanking, r.Filter, floor(r.Start, lengthsOf(r.Filter).lists), r.Start, r.Size, r.Revision, int8(r.State), r.Version, r.Clicks, r.Ads, top(r.Top), top(r.Top[:min(headOf, len(r.Top))]))
 }
 
 func lineageRow(l *click.Lineage, when writeTime) upsert {

@@ -40,9 +40,12 @@ func (t top) MarshalCQL(gocql.TypeInfo) ([]byte, error) {
 }
 
 // UnmarshalCQL implements gocql.Unmarshaler. The ads are views into memory of
-// the list's own.
+// the list's own. One that is absent has no rows.
 func (t *top) UnmarshalCQL(_ gocql.TypeInfo, b []byte) error {
 	*t = nil
+	if b == nil {
+		return nil
+	}
 	n, b, ok := cut(b)
 	if !ok || n < 0 || int64(n)*20 > int64(len(b)) {
 		return errTop
