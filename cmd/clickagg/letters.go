@@ -229,12 +229,20 @@ func (f *redriveFlags) redrive(ctx context.Context, p *process, b *letters.Box) 
 	if o.DryRun {
 		sent = "would be sent"
 	}
-	fmt.Fprintf(os.Stderr, "%d letters: %d %s, of which %d are late again; %d not, as they would be refused; %d not, as their bytes are gone\n",
-		out.Letters, out.Sent(), sent, out.Late, out.Refused, out.Away)
+	fmt.Fprintf(os.Stderr, "%s: %d %s, %d of them late again; %d not, as they would be refused; %d not, as their bytes are gone\n",
+		some(out.Letters, "letter", "letters"), out.Sent(), sent, out.Late, out.Refused, out.Away)
 	if out.Refused+out.Away > 0 {
 		return &exit{status: 1}
 	}
 	return nil
+}
+
+// some says how many there are of something.
+func some(n int64, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", more)
 }
 
 func dropLettersCommand() *cobra.Command {
@@ -254,7 +262,7 @@ func dropLettersCommand() *cobra.Command {
 			return f.box(c, func(ctx context.Context, _ *process, b *letters.Box) error {
 				n, err := b.Drop(ctx, f.filter, why)
 				if err == nil {
-					fmt.Fprintf(c.OutOrStdout(), "%d letters are dealt with\n", n)
+					fmt.Fprintf(c.OutOrStdout(), "%s dealt with\n", some(n, "letter is", "letters are"))
 				}
 				return err
 			})

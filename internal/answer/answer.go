@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -74,7 +75,7 @@ func (r *Reader) Window() time.Duration { return time.Duration(r.window) * time.
 // the store is complete. Whoever reads rows for an answer asks for its frame
 // first, and has it confirmed when it has them. It returns ErrNoWindow when nothing is left between the ends.
 func (r *Reader) Frame(ctx context.Context, from, to int64) (Frame, error) {
-	f := Frame{From: floor(from, r.window), To: floor(to, r.window)}
+	f := Frame{From: calendar.Floor(from, r.window), To: calendar.Floor(to, r.window)}
 	if f.From >= f.To {
 		return Frame{}, ErrNoWindow
 	}
@@ -188,18 +189,9 @@ func (r *Reader) Stored(ctx context.Context, filter string) (from, to int64, ok 
 // Lineage returns what the counts of the window that a moment, Unix ms, lies in are
 // made of, and the window's start; false when that is not stored.
 func (r *Reader) Lineage(ctx context.Context, at int64) (l click.Lineage, start int64, ok bool, err error) {
-	start = floor(at, r.window)
+	start = calendar.Floor(at, r.window)
 	if l, ok, err = r.store.Lineage(ctx, start); err != nil {
 		return click.Lineage{}, start, false, fmt.Errorf("read lineage: %w", err)
 	}
 	return l, start, ok, nil
-}
-
-// floor rounds down, before 1970 too.
-func floor(at, size int64) int64 {
-	rest := at % size
-	if rest < 0 {
-		rest += size
-	}
-	return at - rest
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clickagg/clickagg/internal/audit"
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -31,7 +32,7 @@ func (r *Reader) Audit(ctx context.Context, from, to int64, passed func(windows,
 	if err != nil {
 		return Frame{}, audit.Report{}, err
 	}
-	f.To = max(f.From, min(f.To, floor(max(f.CompleteUntil, f.From), r.window)))
+	f.To = max(f.From, min(f.To, calendar.Floor(max(f.CompleteUntil, f.From), r.window)))
 	if f.Held() {
 		f.To = max(f.From, f.held.From)
 	}

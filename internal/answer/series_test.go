@@ -33,7 +33,7 @@ func TestSeriesAddsUp(t *testing.T) {
 		to := from + (rng.Int64N(300)+1)*minute
 		total, steps, err := New(s, time.Minute).Series(t.Context(), click.FilterAll, []byte("a"), from, to, storage.Cut{
 			Longest: storage.Day, Step: func(at int64) calendar.Span {
-				from := floor(at, step.Milliseconds())
+				from := calendar.Floor(at, step.Milliseconds())
 				return calendar.Span{From: from, To: from + step.Milliseconds()}
 			},
 		})
@@ -42,7 +42,7 @@ func TestSeriesAddsUp(t *testing.T) {
 		}
 		want := map[int64]int64{}
 		for _, w := range within(s.cells, from, to) {
-			want[max(floor(w, step.Milliseconds()), from)] += s.cells[w][0].Count
+			want[max(calendar.Floor(w, step.Milliseconds()), from)] += s.cells[w][0].Count
 		}
 		at, revision, clicks := from, int64(0), int64(0)
 		for _, c := range steps {

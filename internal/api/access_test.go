@@ -212,6 +212,10 @@ func TestOtherOrigins(t *testing.T) {
 		})
 	}
 	preflight := func(r *http.Request) { r.Header.Set("Access-Control-Request-Method", "GET") }
+	page := ask(t, http.MethodGet, s.URL()+"/", func(r *http.Request) { r.Header.Set("Origin", "https://reports.example") })
+	if vary := page.Header.Values("Vary"); !slices.Contains(vary, "Origin") || !slices.Contains(vary, "Accept-Encoding") {
+		t.Errorf("the page varies by %q", vary)
+	}
 	r := from("https://reports.example", http.MethodOptions, preflight)
 	if r.StatusCode != 204 || r.Header.Get("Access-Control-Allow-Origin") != "https://reports.example" || !strings.Contains(r.Header.Get("Access-Control-Allow-Headers"), "Authorization") {
 		t.Errorf("%s, %v", r.Status, r.Header)

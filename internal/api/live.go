@@ -38,6 +38,11 @@ type wanted struct {
 
 // live streams what changes, as server-sent events, until its reader leaves.
 func (s *Server) live(w http.ResponseWriter, c *call) error {
+	leave, ok := s.follows.Take(s.door.Client(c.Request, c.who))
+	if !ok {
+		return tooManyStreams.about("", "you have %d streams open; close one, or ask questions", streamsEach)
+	}
+	defer leave()
 	select {
 	case s.streams <- struct{}{}:
 		defer func() { <-s.streams }()

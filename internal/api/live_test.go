@@ -304,6 +304,36 @@ func TestTooManyStreams(t *testing.T) {
 	}
 }
 
+// TestStreamsAreShared: who has as many streams as one may leaves places for others.
+func TestStreamsAreShared(t *testing.T) {
+	t.Parallel()
+	s := makeServer(t, Config{Access: asking(t, 0)}, someClicks())
+	run(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	open := func(who string) *http.Response {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+"/v1/stream", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		as(who)(req)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return resp
+	}
+	for i := range streamsEach + 1 {
+		if got := open("reader").StatusCode == 200; got != (i < streamsEach) {
+			t.Fatalf("stream %d is open: %v", i+1, got)
+		}
+	}
+	if r := open("boss"); r.StatusCode != 200 {
+		t.Errorf("another got %s", r.Status)
+	}
+}
+
 // However many want it, a thing is asked for once a tick, and no more when nobody does.
 func TestHubAsksOnce(t *testing.T) {
 	t.Parallel()

@@ -33,6 +33,7 @@ const (
 	headerBytesCut    = 64 << 10 // and far more by net/http, in its own words
 	questionsMax      = 64       // running at once
 	connectionsMax    = 1000     // unless set
+	streamsEach       = 32       // of one client
 	questionTimeout   = 10 * time.Second
 )
 
@@ -74,6 +75,7 @@ type Server struct {
 	page     map[string]*route // the dashboard
 	question chan struct{}     // a place per running question
 	streams  chan struct{}     // a place per open stream
+	follows  *access.Shares    // of them
 	hub      *hub
 	stopping chan struct{} // closed when streams are to end
 
@@ -96,11 +98,11 @@ func New(c Config, store storage.Store, status func() Status, ready func() []Unr
 		return nil, fmt.Errorf("api: set api.listen to an address of this machine: %w", err)
 	}
 	s := &Server{
-		listener: netutil.LimitListener(l, cmp.Or(c.Connections, connectionsMax)), loopback: isLoopback(l.Addr()),
+		listener: share(l, cmp.Or(c.Connections, connectionsMax)), loopback: isLoopback(l.Addr()),
 		secure: c.TLS != nil, door: access.NewDoor(c.Access, now), origins: c.Origins, drain: cmp.Or(c.Drain, 10*time.Second),
 		answers: answer.New(store, c.Window), days: calendar.New(cmp.Or(c.Zone, time.UTC), c.Window), status: status, ready: ready, now: now,
 		log: log, metrics: newMetrics(registry), question: make(chan struct{}, questionsMax),
-		streams: make(chan struct{}, streamsMax), hub: newHub(), stopping: make(chan struct{}),
+		streams: make(chan struct{}, streamsMax), follows: access.NewShares(streamsEach), hub: newHub(), stopping: make(chan struct{}),
 		recounter: c.Clicks, reconciler: c.Stored, recounting: make(chan struct{}, recountsMax),
 	}
 	if !s.loopback && (!s.secure || s.door.Open()) {
@@ -122,6 +124,12 @@ func New(c Config, store storage.Store, status func() Status, ready func() []Unr
 		ErrorLog:          zap.NewStdLog(log.Named("http")),
 	}
 	return s, nil
+}
+
+// share holds connections to so many at once, and those of one network to three quarters of them, so
+// that others get in.
+func share(l net.Listener, all int) net.Listener {
+	return access.NewShares(max(1, all*3/4)).Listen(netutil.LimitListener(l, all))
 }
 
 // compressed answers in gzip to who accepts it. What is small, or is a stream whose

@@ -16,13 +16,13 @@ type Span struct{ From, To int64 }
 
 // Minute is the minute of UTC that a moment, Unix ms, lies in.
 func Minute(at int64) Span {
-	from := floor(at, HourMS/60)
+	from := Floor(at, HourMS/60)
 	return Span{from, from + HourMS/60}
 }
 
 // Hour is the hour of UTC that a moment, Unix ms, lies in.
 func Hour(at int64) Span {
-	from := floor(at, HourMS)
+	from := Floor(at, HourMS)
 	return Span{from, from + HourMS}
 }
 
@@ -43,7 +43,7 @@ func New(zone *time.Location, window time.Duration) Calendar {
 // the first window of its date, which where clocks are put forward at midnight is not that
 // of midnight. Days follow each other without gaps.
 func (c Calendar) Day(at int64) Span {
-	at = floor(at, c.window)
+	at = Floor(at, c.window)
 	date, most := c.date(at), int(longest/c.window)
 	before := sort.Search(most, func(n int) bool { return c.date(at-int64(n+1)*c.window) != date })
 	after := sort.Search(most, func(n int) bool { return c.date(at+int64(n+1)*c.window) != date })
@@ -56,8 +56,8 @@ func (c Calendar) date(at int64) int {
 	return t.Year()*1000 + t.YearDay()
 }
 
-// floor rounds down, before 1970 too.
-func floor(at, size int64) int64 {
+// Floor rounds a time, Unix ms, down to a multiple of a size, before 1970 too.
+func Floor(at, size int64) int64 {
 	rest := at % size
 	if rest < 0 {
 		rest += size

@@ -76,7 +76,7 @@ func TestDeadLetters(t *testing.T) {
 
 	// Case: a click that was counted, corrected in a file: its id is known.
 	file := write(t, "letters.jsonl", strings.ReplaceAll(c.must("deadletters", "list", "--reason", "bad_time", "-o", "jsonl"), `"yesterday"`, fmt.Sprint(now.UnixMilli())))
-	if said, status = redrive("--file", file); status != 0 || !strings.Contains(said, "1 letters: 1 sent") {
+	if said, status = redrive("--file", file); status != 0 || !strings.Contains(said, "1 letter: 1 sent") {
 		t.Errorf("a file: status %d: %s", status, said)
 	}
 	c.accounts(ctx, 2, 1, 3, 1)

@@ -51,15 +51,6 @@ func since(start int64) writeTime { return writeTime(start * 1000) }
 // reached is when a mark is written: it rises with the watermark.
 func reached(watermark int64) writeTime { return writeTime(watermark * 1000) }
 
-// floor rounds down to a multiple of the size, before 1970 too.
-func floor(ms, size int64) int64 {
-	rest := ms % size
-	if rest < 0 {
-		rest += size
-	}
-	return ms - rest
-}
-
 // lengths is how long the stretches of time are that a series' partitions hold, in ms:
 // so long that a question has few to read, and so short that none grows large.
 type lengths struct {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -61,7 +62,7 @@ func TestTimeRisesWithTheVersion(t *testing.T) {
 func TestFloor(t *testing.T) {
 	t.Parallel()
 	for ms, want := range map[int64]int64{0: 0, 1: 0, day - 1: 0, day: day, -1: -day, -day: -day, -day - 1: -2 * day, minStart: minStart} {
-		if got := floor(ms, day); got != want {
+		if got := calendar.Floor(ms, day); got != want {
 			t.Errorf("%d lies in %d, not %d", ms, got, want)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -77,7 +78,7 @@ func (s *Store) Touches(ctx context.Context, from, to int64) ([]storage.Touch, e
 	if from >= to {
 		return nil, nil
 	}
-	it := s.read(ctx, getTouches, marksOf, floor(from, hour), to).Iter()
+	it := s.read(ctx, getTouches, marksOf, calendar.Floor(from, hour), to).Iter()
 	var out []storage.Touch
 	var start, number int64
 	for partition := int32(0); it.Scan(&start, &partition, &number); {

@@ -11,6 +11,7 @@ import (
 	"github.com/gocql/gocql"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -138,7 +139,7 @@ func (s *Store) Lineage(ctx context.Context, start int64) (click.Lineage, bool, 
 		return click.Lineage{}, false, nil
 	}
 	var text []byte
-	switch err := s.read(ctx, getLineage, floor(start, hour), start).Scan(&text); {
+	switch err := s.read(ctx, getLineage, calendar.Floor(start, hour), start).Scan(&text); {
 	case errors.Is(err, gocql.ErrNotFound):
 		return click.Lineage{}, false, nil
 	case err != nil:
@@ -159,7 +160,7 @@ func (s *Store) parts(ctx context.Context, filter string, from, to, length int64
 	}
 	var parts []int64
 	if (to-from)/length < few {
-		for part := floor(from, length); part < to; part += length {
+		for part := calendar.Floor(from, length); part < to; part += length {
 			parts = append(parts, part)
 		}
 		return parts, nil
@@ -184,7 +185,7 @@ func (s *Store) days(ctx context.Context, filter string, from, to int64) ([]int6
 		return nil, nil // no row has one, and a key cannot be empty
 	}
 	long := lengthsOf(filter).counts
-	it := s.read(ctx, getDays, filter, floor(from, long), floor(to-1, long)).Iter()
+	it := s.read(ctx, getDays, filter, calendar.Floor(from, long), calendar.Floor(to-1, long)).Iter()
 	var days []int64
 	for d := (time.Time{}); it.Scan(&d); {
 		days = append(days, d.UnixMilli())

@@ -3,6 +3,7 @@ package cassandra
 import (
 	"github.com/gocql/gocql"
 
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -60,7 +61,7 @@ func put(when writeTime, statement string, args ...any) upsert {
 }
 
 func countRow(r *click.Result, when writeTime) upsert {
-	return put(when, putCount, r.Ad, r.Filter, floor(r.Start, lengthsOf(r.Filter).counts), r.Start, r.Count, int64(r.Digest), r.Revision, int8(r.State), r.Version)
+	return put(when, putCount, r.Ad, r.Filter, calendar.Floor(r.Start, lengthsOf(r.Filter).counts), r.Start, r.Count, int64(r.Digest), r.Revision, int8(r.State), r.Version)
 }
 
 func windowRow(r *click.Result, when writeTime) upsert {
@@ -68,11 +69,11 @@ func windowRow(r *click.Result, when writeTime) upsert {
 }
 
 func rankingRow(r *click.Ranking, when writeTime) upsert {
-	return put(when, putRanking, r.Filter, floor(r.Start, lengthsOf(r.Filter).lists), r.Start, r.Size, r.Revision, int8(r.State), r.Version, r.Clicks, r.Ads, top(r.Top), top(r.Top[:min(headOf, len(r.Top))]))
+	return put(when, putRanking, r.Filter, calendar.Floor(r.Start, lengthsOf(r.Filter).lists), r.Start, r.Size, r.Revision, int8(r.State), r.Version, r.Clicks, r.Ads, top(r.Top), top(r.Top[:min(headOf, len(r.Top))]))
 }
 
 func lineageRow(l *click.Lineage, when writeTime) upsert {
-	return put(when, putLineage, floor(l.Start, hour), l.Start, l.Version, l.AppendJSON(nil))
+	return put(when, putLineage, calendar.Floor(l.Start, hour), l.Start, l.Version, l.AppendJSON(nil))
 }
 
 func markRow(m *storage.Mark) upsert {

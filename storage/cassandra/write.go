@@ -9,6 +9,7 @@ import (
 	"github.com/gocql/gocql"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -163,7 +164,7 @@ func (p *plan) add(s *session, b *storage.Batch) error {
 		}
 		p.apart(s, countRow(r, when))
 		p.together(partition(r), windowRow(r, when))
-		starts[window{r.Filter, r.Start}], days[window{r.Filter, floor(r.Start, lengthsOf(r.Filter).counts)}] = true, true
+		starts[window{r.Filter, r.Start}], days[window{r.Filter, calendar.Floor(r.Start, lengthsOf(r.Filter).counts)}] = true, true
 	}
 	for i := range b.Rankings {
 		r := &b.Rankings[i]
@@ -172,7 +173,7 @@ func (p *plan) add(s *session, b *storage.Batch) error {
 			return err
 		}
 		p.requests = append(p.requests, []upsert{rankingRow(r, when)})
-		days[window{r.Filter, floor(r.Start, lengthsOf(r.Filter).counts)}] = true
+		days[window{r.Filter, calendar.Floor(r.Start, lengthsOf(r.Filter).counts)}] = true
 	}
 	for i := range b.Lineages {
 		l := &b.Lineages[i]
@@ -180,11 +181,11 @@ func (p *plan) add(s *session, b *storage.Batch) error {
 		if err != nil {
 			return err
 		}
-		p.together("lineage"+strconv.FormatInt(floor(l.Start, hour), 36), lineageRow(l, when))
+		p.together("lineage"+strconv.FormatInt(calendar.Floor(l.Start, hour), 36), lineageRow(l, when))
 	}
 	// Written again with every batch, so that they outlive the rows they lead to.
 	for w := range starts {
-		p.together("starts"+w.filter, put(since(w.start), putStart, w.filter, floor(w.start, lengthsOf(w.filter).counts), w.start))
+		p.together("starts"+w.filter, put(since(w.start), putStart, w.filter, calendar.Floor(w.start, lengthsOf(w.filter).counts), w.start))
 	}
 	for w := range days {
 		p.together("days"+w.filter, put(since(w.start), putDay, w.filter, w.start))
