@@ -17,6 +17,12 @@ import (
 // no whole one.
 var ErrNoWindow = errors.New("no whole window in the range")
 
+// AdsMost is how many ads the clicks of one question are added up for at most, some 500 MB of memory.
+const AdsMost = 4_000_000
+
+// ErrTooManyAds: more ads than [AdsMost] would have to be added up.
+var ErrTooManyAds = errors.New("too many ads in the range")
+
 // Frame is what every answer says of itself: the windows it covers and what
 // they are worth.
 type Frame struct {

@@ -24,9 +24,11 @@ type effort struct {
 	headSums int64
 	// scanMost is how many counts are read at most to make an answer exact.
 	scanMost int64
+	// adsMost is of how many ads the sums are held at most.
+	adsMost int
 }
 
-var usual = effort{headLeast: 60, headTimes: 4, headSums: 100, scanMost: 50_000_000}
+var usual = effort{headLeast: 60, headTimes: 4, headSums: 100, scanMost: 50_000_000, adsMost: AdsMost}
 
 // Top ranks the ads by their clicks in [from, to), Unix ms, and returns the
 // first n.
@@ -39,7 +41,8 @@ var usual = effort{headLeast: 60, headTimes: 4, headSums: 100, scanMost: 50_000_
 // lists. Where they cannot prove the answer, or
 // where proving it costs more than reading everything, everything is read. Where that is
 // more than 50 million counts the answer is not exact: its counts are, but an ad outside may
-// have more clicks than the last, by no more than it says.
+// have more clicks than the last, by no more than it says. It returns [ErrTooManyAds] where
+// more ads would have to be added up.
 func (r *Reader) Top(ctx context.Context, filter string, n int, from, to int64) (Top, error) {
 	f, err := r.Frame(ctx, from, to)
 	if err != nil || n <= 0 {
@@ -234,6 +237,9 @@ func (q *ranked) addCells(ctx context.Context, p *storage.Piece, from, to int64)
 			return nil
 		}
 		q.bounds(c.Ad).sum += c.Count
+		if len(q.ads) > q.r.effort.adsMost {
+			return ErrTooManyAds
+		}
 		q.cells++
 		q.correct(c.Start, c.Revision)
 		return nil

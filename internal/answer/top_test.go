@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -276,6 +277,23 @@ func TestTopLooksForTiesOutsideTheLists(t *testing.T) {
 	got, err := New(s, time.Minute).Top(t.Context(), click.FilterAll, 3, 0, 2*minute)
 	if err != nil || format(got.Rows) != "q:9 a:4 m:4 " {
 		t.Errorf("got %s, %v", format(got.Rows), err)
+	}
+}
+
+// Where the lists settle nothing, no more ads are added up than there is room for.
+func TestTopOfTooManyAds(t *testing.T) {
+	t.Parallel()
+	s := newFake()
+	for ad := range 10 {
+		s.put(0, fmt.Sprint("ad", ad), 5, 1)
+	}
+	s.rank(0, 3, click.Final)
+	r := New(s, time.Minute)
+	for most, want := range map[int]error{9: ErrTooManyAds, 10: nil} {
+		r.effort.adsMost = most
+		if got, err := r.Top(t.Context(), click.FilterAll, 5, 0, minute); !errors.Is(err, want) || err == nil && len(got.Rows) != 5 {
+			t.Errorf("room for %d: %+v, %v, want %v", most, got, err, want)
+		}
 	}
 }
 

@@ -134,6 +134,9 @@ func (s *Server) recount(ctx context.Context, w http.ResponseWriter, span recoun
 			for _, row := range window.Rows {
 				sums[string(row.Ad)] += row.Count
 			}
+			if len(sums) > answer.AdsMost {
+				return answer.ErrTooManyAds
+			}
 		}
 		return nil
 	})

@@ -90,6 +90,8 @@ func problemOf(err error) *Problem {
 	switch {
 	case errors.Is(err, answer.ErrNoWindow):
 		return badRange.about("", "both ends lie in the same window, and a window is counted whole; ask for a longer range")
+	case errors.Is(err, answer.ErrTooManyAds):
+		return badRange.about("", "more than %d ads have clicks in the range, and each would have to be added up; ask for a shorter one", answer.AdsMost)
 	case errors.Is(err, context.DeadlineExceeded):
 		return tooSlow.about("", "the question took longer than %v; ask for a shorter range", questionTimeout)
 	case errors.Is(err, context.Canceled):
