@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +44,18 @@ type Facts struct {
 
 // HasBegun tells whether a source ever had an owner.
 func (f *Facts) HasBegun(s click.Source) bool { return f.begun[begunKey(s)] }
+
+// Begun lists the topics of which a source ever had an owner.
+func (f *Facts) Begun() []click.TopicID {
+	seen := map[click.TopicID]bool{}
+	for key := range f.begun {
+		name, _, _ := strings.Cut(key[len(keyBegun):], "/")
+		if raw, err := hex.DecodeString(name); err == nil && len(raw) == len(click.TopicID{}) { // or nothing of ours
+			seen[click.TopicID(raw)] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(seen), func(a, b click.TopicID) int { return bytes.Compare(a[:], b[:]) })
+}
 
 // LiveSince is since when a topic is live, or click.None.
 func (f *Facts) LiveSince(id click.TopicID) int64 {

@@ -68,6 +68,9 @@ func TestBegun(t *testing.T) {
 	again.ID[0] = 2 // the topic was made again
 	other := a
 	other.Partition = 2
+	if got := f.Begun(); !slices.Equal(got, []click.TopicID{a.ID}) {
+		t.Errorf("the topics that have begun are %v", got)
+	}
 	if !f.HasBegun(a) || f.HasBegun(again) || f.HasBegun(other) {
 		t.Errorf("%v", f.begun)
 	}

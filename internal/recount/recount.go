@@ -3,6 +3,7 @@ package recount
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/clickagg/clickagg/aggregator/window"
 	"github.com/clickagg/clickagg/internal/click"
@@ -19,6 +20,7 @@ type Rules struct {
 	Judge   rule.Config
 	Trusted func(topic string) bool         // whose watermark records are believed
 	Live    func(topic click.TopicID) int64 // since when it is known to be live, or click.None
+	Begun   []click.TopicID                 // those that were ever mapped: one that was made again is two
 	Filters []rule.FilterSpan               // beside click.FilterAll; their ends are ends of windows
 
 	// Late has the clicks of the range that came too late gathered first, from all that was
@@ -118,6 +120,9 @@ func (r *run) begin(ctx context.Context, i int, in Input) error {
 	if len(names) == 0 && i > 0 {
 		return nil
 	}
+	lacks := slices.ContainsFunc(r.rules.Begun, func(id click.TopicID) bool {
+		return !slices.ContainsFunc(names, func(s click.Source) bool { return s.ID == id })
+	})
 	r.in, r.sources, r.report = in, nil, Report{Input: i, Sources: len(names), Whole: true}
 	for _, name := range names {
 		s, err := r.open(ctx, name)
@@ -125,7 +130,8 @@ func (r *run) begin(ctx context.Context, i int, in Input) error {
 			return fmt.Errorf("recount: open %v: %w", name, err)
 		}
 		r.sources = append(r.sources, s)
-		r.report.Whole = r.report.Whole && s.whole
+		// What is read from its first record on may be the successor of a topic that is not here.
+		r.report.Whole = r.report.Whole && s.whole && !(lacks && s.first == 0)
 	}
 	return nil
 }

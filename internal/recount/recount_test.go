@@ -325,6 +325,41 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// TestTopicMadeAgain: an input that has only the later of two topics is not whole unless all that matters
+// came after it was made, and another that has both is read.
+func TestTopicMadeAgain(t *testing.T) {
+	t.Parallel()
+	before, after := click.Source{Topic: "clicks", ID: click.TopicID{1}}, click.Source{Topic: "clicks", ID: click.TopicID{2}}
+	all := records{}
+	for i := range int64(60) {
+		s := before
+		if i >= 30 {
+			s = after
+		}
+		value := fmt.Appendf(nil, `{"event_id":"%d","ad_id":"a","ts":%d}`, i, base+i*minute)
+		all[s] = append(all[s], click.Record{Offset: i % 30, Append: base + i*minute, Value: value})
+	}
+	rules := rules(t)
+	rules.Begun = []click.TopicID{before.ID, after.ID}
+	for _, test := range []struct {
+		minute int64
+		input  int
+	}{{35, 1}, {55, 0}} {
+		clicks := int64(0)
+		span := Range{base + test.minute*minute, base + (test.minute+1)*minute}
+		report, err := Run(t.Context(), []Input{records{after: all[after]}, all}, span, rules, func(int64, int64) error { return nil }, func(w *Window) error {
+			clicks += w.Rows[0].Count
+			return nil
+		})
+		if err != nil || !report.Whole || report.Input != test.input || clicks != 1 {
+			t.Errorf("minute %d: %d clicks, %+v, %v", test.minute, clicks, report, err)
+		}
+	}
+	if report, err := Run(t.Context(), []Input{records{after: all[after]}}, Range{base + 35*minute, base + 36*minute}, rules, func(int64, int64) error { return nil }, func(*Window) error { return nil }); err != nil || report.Whole {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
 // TestUnsure: what is not known for sure is said.
 func TestUnsure(t *testing.T) {
 	t.Parallel()
