@@ -84,18 +84,18 @@ func (o *options) cassandra(ctx context.Context, w io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	fmt.Fprintln(w, "Cassandra, one node")
-	return o.measure(ctx, w, s)
+	return o.measure(ctx, w, s, node.PID())
 }
 
 // measure fills a store, and asks before and after its hours are added up.
-func (o *options) measure(ctx context.Context, w io.Writer, s storage.Store) error {
+func (o *options) measure(ctx context.Context, w io.Writer, s storage.Store, servers ...int) error {
 	began := time.Now()
 	rows, err := o.fill(ctx, s)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "%d counts of %d ads in %d hours, stored in %v\n", rows, o.ads, o.hours, time.Since(began).Round(time.Second))
-	if err := o.ask(ctx, w, s, "minutes only"); err != nil {
+	if err := o.ask(ctx, w, s, "minutes only", servers...); err != nil {
 		return err
 	}
 	began = time.Now()
@@ -103,5 +103,5 @@ func (o *options) measure(ctx context.Context, w io.Writer, s storage.Store) err
 		return err
 	}
 	fmt.Fprintf(w, "added up in %v\n", time.Since(began).Round(100*time.Millisecond))
-	return o.ask(ctx, w, s, "with hours")
+	return o.ask(ctx, w, s, "with hours", servers...)
 }
