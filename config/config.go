@@ -23,6 +23,7 @@ type Config struct {
 	Reducer    Reducer    `key:"reducer" doc:"The role that merges what the shards say into results."`
 	Writer     Writer     `key:"writer" doc:"The roles that carry results, and raw records, into the store."`
 	Reconcile  Reconcile  `key:"reconcile" doc:"The role that holds what is stored against the clicks themselves, again and again."`
+	Correction Correction `key:"correction" doc:"How counts of closed windows are changed, by a replay or a repair."`
 	API        API        `key:"api" doc:"The HTTP API."`
 	Ops        Ops        `key:"ops" doc:"Metrics and profiles, on a listener of their own."`
 	Log        Log        `key:"log" doc:"The program's own log."`
@@ -195,6 +196,11 @@ type Reconcile struct {
 	Range    time.Duration `key:"range" doc:"How far back from now each run goes; longer than its pause, for clicks that come too late."`
 }
 
+// Correction configures how closed windows are corrected.
+type Correction struct {
+	RowsPerSecond int `key:"rows_per_second" doc:"Most counts a correction changes in a second. More is sooner done, while answers over its time are provisional; less leaves more to what is counted live."`
+}
+
 // API configures the HTTP API.
 type API struct {
 	Listen         string    `key:"listen" doc:"Address the API listens on; beyond this machine it needs api.tls and api.tokens, or api.insecure."`
@@ -289,6 +295,7 @@ func Default() Config {
 		Reducer:    Reducer{Partitions: 2},
 		Writer:     Writer{MaxRefused: 100, RetryMaxWait: 10 * time.Second},
 		Reconcile:  Reconcile{Schedule: "02:00", Range: 26 * time.Hour},
+		Correction: Correction{RowsPerSecond: 20_000},
 		API: API{
 			Listen: "127.0.0.1:8080", Tokens: []Token{}, Rate: 100, Burst: 200, MaxConnections: 1000, CORS: CORS{Origins: []string{}},
 		},

@@ -83,8 +83,9 @@ func limits() map[string]limit {
 		"writer.max_refused":    within(0, 1_000_000),
 		"writer.retry_max_wait": within(100*time.Millisecond, time.Hour),
 
-		"reconcile.schedule": text("a length of time that divides a day, 1m or more, or a time of the day as HH:MM", scheduleFault),
-		"reconcile.range":    within(time.Minute, 31*day),
+		"reconcile.schedule":         text("a length of time that divides a day, 1m or more, or a time of the day as HH:MM", scheduleFault),
+		"reconcile.range":            within(time.Minute, 31*day),
+		"correction.rows_per_second": within(1, 1_000_000),
 
 		"ops.listen": emptyOr(listener()),
 

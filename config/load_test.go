@@ -84,6 +84,7 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 		Reducer:    Reducer{Partitions: 3},
 		Writer:     Writer{7, 3 * time.Second},
 		Reconcile:  Reconcile{"1h", 2 * time.Hour},
+		Correction: Correction{5},
 		API: API{
 			Listen: "[::1]:8081", URL: "https://clicks.example/base", Insecure: true, TLS: APITLS{"/cert.pem", "/key.pem", "/ca.pem"},
 			Tokens: []Token{

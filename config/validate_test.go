@@ -100,6 +100,7 @@ func trials() map[string]trial {
 		"ops.listen":                   {good: []string{"", "[::1]:9100"}, bad: []string{"0.0.0.0:9100", "127.0.0.1:8080"}},
 		"log.level":                    {good: []string{"debug", "info", "warn", "error"}, bad: []string{"", "INFO", "trace"}},
 		"log.format":                   {good: []string{"console", "json"}, bad: []string{"", "text"}},
+		"correction.rows_per_second":   {good: []string{"1", "1000000"}, bad: []string{"0", "1000001"}},
 		"writer.max_refused":           {good: []string{"0", "1000000"}, bad: []string{"-1", "1000001"}},
 		"writer.retry_max_wait":        {good: []string{"100ms", "1h"}, bad: []string{"0s", "61m"}},
 		"reconcile.schedule":           {good: []string{"1m", "24h", "00:00", "23:59"}, bad: []string{"", "59s", "7h", "24:00", "daily"}},

@@ -20,6 +20,7 @@ import (
 	"github.com/clickagg/clickagg/internal/blob/s3"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/control"
+	"github.com/clickagg/clickagg/internal/correct"
 	"github.com/clickagg/clickagg/internal/hot"
 	"github.com/clickagg/clickagg/internal/ops"
 	"github.com/clickagg/clickagg/internal/reconcile"
@@ -68,6 +69,7 @@ type process struct {
 	raw        *carry.Metrics
 	archive    *archive.Metrics
 	reconcile  *reconcile.Metrics
+	correct    *correct.Metrics
 
 	running []*role
 	beside  []func(context.Context) error // what runs beside the roles
@@ -80,7 +82,7 @@ func newProcess(ctx context.Context, cfg config.Config, roles []string, logger *
 		inputs: inputs{logger: logger}, ctx: context.WithoutCancel(ctx), cfg: cfg, roles: roles, logger: logger, reg: reg, topics: click.TopicsOf(cfg.Kafka.TopicPrefix),
 		mapper: mapper.NewMetrics(reg), aggregator: aggregator.NewMetrics(reg),
 		reducer: reducer.NewMetrics(reg), writer: writer.NewMetrics(reg), roll: roll.NewMetrics(reg), raw: raw.NewMetrics(reg), archive: archive.NewMetrics(reg),
-		reconcile: reconcile.NewMetrics(reg),
+		reconcile: reconcile.NewMetrics(reg), correct: correct.NewMetrics(reg),
 	}
 }
 

@@ -41,7 +41,7 @@ func reconcileCommand() *cobra.Command {
 	c.Flags().StringVar(&o.Range.From, "from", "", "beginning: RFC 3339, Unix seconds or ms, or relative like -24h")
 	c.Flags().StringVar(&o.Range.To, "to", "", "end, in the same notations (default now)")
 	c.Flags().StringVar(&o.Range.Last, "last", "", "instead of --from and --to: a length up to now, like 24h")
-	c.Flags().StringVar(&o.Source, "source", "", "where the clicks are read from: raw or kafka (default: the first that has all)")
+	c.Flags().StringVar(&o.Source, "source", "", "where the clicks are read from: raw, archive or kafka (default: the first that has all)")
 	c.Flags().IntVar(&o.Limit, "limit", 50, "most differences that a table lists, 0 for all")
 	outputFlag(c, &o.Output, query.Table, query.JSON, query.CSV)
 	addKeys(c, askKeys...)

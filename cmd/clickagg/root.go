@@ -34,7 +34,7 @@ func root() *cobra.Command {
 	})
 	c.PersistentFlags().String("config", "", "configuration file, YAML (environment: "+config.EnvFile+")")
 	c.AddCommand(runCommand(), produceCommand(), generateCommand(), queryCommand(), exportCommand(), statusCommand(), configCommand(), demoCommand(),
-		topicsCommand(), schemaCommand(), sourcesCommand(), hotCommand(), filterCommand(), tokenCommand(), auditCommand(), reconcileCommand(), lettersCommand(), archiveCommand())
+		topicsCommand(), schemaCommand(), sourcesCommand(), hotCommand(), filterCommand(), tokenCommand(), auditCommand(), reconcileCommand(), lettersCommand(), archiveCommand(), replayCommand())
 	c.AddCommand(verbCommands()...)
 	return c
 }

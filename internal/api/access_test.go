@@ -69,7 +69,9 @@ func TestWhoMayAskWhat(t *testing.T) {
 		{"/v1/lineage?start_time=2019-11-24T11:58:00Z", 401, 200, 403, 200},
 		{"/v1/export/counts", 401, 403, 403, 200},
 		{"/v1/audit?start_time=2019-11-24T12:00:00Z&to_time=2019-11-24T12:01:00Z", 401, 403, 403, 200},
-		{reconciled, 401, 403, 403, 404}, // this one has no clicks to read
+		{reconciled, 401, 403, 403, 404},               // this one has no clicks to read
+		{"/v1/replay?" + replayed, 401, 403, 403, 404}, // this one has no clicks to read
+		{"/v1/replays?" + replayed, 401, 403, 403, 405},
 	} {
 		for who, want := range map[string]int{"": c.nobody, "reader": c.reader, "acme": c.acme, "boss": c.boss} {
 			r := ask(t, http.MethodGet, s.URL()+c.path, as(who))

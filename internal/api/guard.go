@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,9 +89,8 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (err error) {
 	if err := s.admit(w, c); err != nil {
 		return err
 	}
-	if c.Method != http.MethodGet && c.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		return badMethod.about("", "%s cannot be used here; use GET", quote(c.Method))
+	if err := c.methodFits(w); err != nil {
+		return err
 	}
 	if n := headerBytes(c.Request); n > headerBytesMax {
 		return bigHeaders.about("", "path, query and headers have %d bytes; they may have %d", n, headerBytesMax)
@@ -129,6 +129,23 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (err error) {
 	limited, cancel := c.limited()
 	defer cancel()
 	return c.route.serve(w, limited)
+}
+
+// methodFits refuses a method that the route does not have, and a change that a page of another origin has
+// a browser ask for, perhaps with what its user is known by.
+func (c *call) methodFits(w http.ResponseWriter) error {
+	allowed := []string{http.MethodGet, http.MethodHead}
+	if c.route.changes {
+		allowed = []string{http.MethodPost}
+	}
+	if !slices.Contains(allowed, c.Method) {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return badMethod.about("", "%s cannot be used here; use %s", quote(c.Method), allowed[0])
+	}
+	if err := http.NewCrossOriginProtection().Check(c.Request); err != nil {
+		return forbidden.about("", "a page of another origin may not change anything here")
+	}
+	return nil
 }
 
 // limited is the same call with as long as a question may take.

@@ -19,12 +19,7 @@ import (
 // document is what the tests need to know of openapi.yaml.
 type document struct {
 	Paths map[string]struct {
-		Get struct {
-			Parameters []parameter
-			Responses  map[string]struct {
-				Content map[string]any
-			}
-		}
+		Get, Post operation
 	}
 	Components struct {
 		Parameters map[string]parameter
@@ -33,6 +28,13 @@ type document struct {
 				Words []string `yaml:"x-words"`
 			}
 		}
+	}
+}
+
+type operation struct {
+	Parameters []parameter
+	Responses  map[string]struct {
+		Content map[string]any
 	}
 }
 
@@ -56,14 +58,21 @@ func TestDocumentAndRoutesAgree(t *testing.T) {
 	s := makeServer(t, Config{}, someClicks())
 	defer s.Close()
 	for _, r := range s.routes {
-		p, ok := d.Paths[r.path]
+		methods, ok := d.Paths[r.path]
 		if !ok {
 			t.Errorf("%s is not in the document", r.path)
 			continue
 		}
+		p, other := methods.Get, methods.Post
+		if r.changes {
+			p, other = other, p
+		}
+		if other.Responses != nil || p.Responses == nil {
+			t.Errorf("%s has another method in the document", r.path)
+		}
 		delete(d.Paths, r.path)
 		var named, segments []string
-		for _, q := range p.Get.Parameters {
+		for _, q := range p.Parameters {
 			if q.Ref != "" {
 				q = d.Components.Parameters[q.Ref[strings.LastIndexByte(q.Ref, '/')+1:]]
 			}
@@ -77,7 +86,7 @@ func TestDocumentAndRoutesAgree(t *testing.T) {
 		if slices.Sort(named); !slices.Equal(named, want) || strings.Count(r.path, "{") != len(segments) {
 			t.Errorf("%s takes %v, and in the document %v and %v", r.path, want, named, segments)
 		}
-		for media := range p.Get.Responses["200"].Content {
+		for media := range p.Responses["200"].Content {
 			if !slices.Contains(r.makes, media) {
 				t.Errorf("%s makes %v, and in the document %s", r.path, r.makes, media)
 			}
@@ -203,6 +212,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	for name, at := range map[string]string{
 		"AuditLine":     start(t, audited()) + "/v1/audit?start_time=2019-11-24T11:00:00Z&to_time=2019-11-24T12:00:00Z",
 		"ReconcileLine": startReconciling(t, &reconciler{}) + reconciled,
+		"ReplayLine":    startReplaying(t, &replayer{}) + "/v1/replay?" + replayed,
 		"ClicksLine":    startRecounting(t, &recounter{}) + "/v1/clicks/count?last=5m&where=" + url.QueryEscape(`country == "KR"`),
 	} {
 		s, _ := c.schema(t, "components", "schemas", name)

@@ -53,6 +53,18 @@ func parseParams(raw string, known []string) (params, error) {
 	return params(values), nil
 }
 
+// flag reads true or false; false when it is not given.
+func (p params) flag(name string) (bool, error) {
+	switch value, given := p.one(name); {
+	case !given || value == "false":
+		return false, nil
+	case value == "true":
+		return true, nil
+	default:
+		return false, badFlag.about(name, "%s is %s; give true or false", name, quote(value))
+	}
+}
+
 // span reads the range of a question, Unix ms: start_time and to_time, or last.
 // Without start_time it is the minute (or the window, if that is longer) before to_time.
 func (p params) span(now time.Time, window time.Duration) (from, to int64, err error) {

@@ -64,6 +64,9 @@ var (
 	badFormat      = kind{"bad_format", http.StatusBadRequest, "Unknown format", 0}
 	badWhere       = kind{"bad_where", http.StatusBadRequest, "Predicate cannot be used", 0}
 	badSource      = kind{"bad_source", http.StatusBadRequest, "Source of clicks cannot be read", 0}
+	badFlag        = kind{"bad_flag", http.StatusBadRequest, "Neither true nor false", 0}
+	notExact       = kind{"not_exact", http.StatusConflict, "Recount not known to be exact", 0}
+	unfinished     = kind{"correction_unfinished", http.StatusConflict, "A correction has not ended", 0}
 	badFilter      = kind{"unknown_filter", http.StatusBadRequest, "Unknown filter", 0}
 	tooMany        = kind{"too_many_questions", http.StatusServiceUnavailable, "Too many questions at once", 1}
 	tooManyStreams = kind{"too_many_streams", http.StatusServiceUnavailable, "Too many streams at once", 5}

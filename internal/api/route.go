@@ -23,6 +23,7 @@ type route struct {
 	makes    []string // media types of its answers, of which Accept must name one; JSON when empty, and any for the page
 	question bool     // asks the store: takes one of the places for running questions
 	stream   bool     // may take as long as its reader reads
+	changes  bool     // changes what is stored: asked with POST, and not by a page of another origin
 	serve    func(http.ResponseWriter, *call) error
 }
 
@@ -42,6 +43,7 @@ var nowhere = &route{name: "none"}
 // routes lists all that can be asked.
 func (s *Server) makeRoutes() []*route {
 	span := []string{"start_time", "to_time", "last", "filter_identifier"}
+	replayParams := []string{"ad_id", "filter_identifier", "start_time", "to_time", "last", "source"}
 	routes := []*route{
 		{name: "count", own: true, path: "/v1/ads/{ad_id}/aggregated_count", params: append(slices.Clone(span), "granularity"), question: true, serve: s.count},
 		{name: "top", path: "/v1/ads/top_clicked_ads", params: append([]string{"n"}, span...), question: true, serve: s.top},
@@ -56,6 +58,11 @@ func (s *Server) makeRoutes() []*route {
 		{name: "filters", path: "/v1/filters", question: true, serve: s.serveFilters},
 		{name: "audit", admin: true, path: "/v1/audit", params: []string{"start_time", "to_time", "last"}, makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, serve: s.audit},
 		{name: "reconcile", admin: true, path: "/v1/reconcile", params: []string{"start_time", "to_time", "last", "source"}, makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, serve: s.reconcile},
+		{name: "compare", admin: true, path: "/v1/replay", params: replayParams, makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, serve: s.compare},
+		{
+			name: "replay", admin: true, path: "/v1/replays", params: append([]string{"resume", "inexact"}, replayParams...),
+			makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, changes: true, serve: s.replay,
+		},
 		{name: "lineage", path: "/v1/lineage", params: []string{"start_time"}, question: true, serve: s.lineage},
 		{name: "stream", path: "/v1/stream", params: []string{"n", "last", "filter_identifier", "ad_id"}, makes: []string{mediaEvents}, serve: s.live},
 		{name: "status", path: "/v1/status", serve: s.serveStatus},

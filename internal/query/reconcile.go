@@ -160,19 +160,16 @@ func causes(d *api.Difference) string {
 
 // verdict says what it all comes to, and what it was counted from.
 func (r *reconciliation) verdict() string {
-	a := api.Clicks{Exact: r.Exact, Scanned: r.Scanned}
 	from := ""
 	switch {
 	case r.StartTime.Equal(r.ToTime):
 		return "no minute of the range is closed for good yet: there is nothing to compare\n"
 	case r.Exact || !r.Scanned.Whole || r.Scanned.Unsure > 0 || r.Scanned.Crowded > 0:
-		from = scanned(&a)
+		from = scanned(r.Exact, &r.Scanned)
 	case r.Unknown > 0:
-		a.Exact = true
-		from = fmt.Sprintf("%s, but for %s offsets that it has no records of and the input topics do not hold any more", scanned(&a), progress.Group(r.Unknown))
+		from = fmt.Sprintf("%s, but for %s offsets that it has no records of and the input topics do not hold any more", scanned(true, &r.Scanned), progress.Group(r.Unknown))
 	default:
-		a.Exact = true
-		from = scanned(&a) + ", but for clicks that may come from sources that are behind"
+		from = scanned(true, &r.Scanned) + ", but for clicks that may come from sources that are behind"
 	}
 	switch {
 	case r.Clean && r.Differences == 0:

@@ -60,22 +60,24 @@ func Where(ctx context.Context, c *client.Client, o WhereOptions, w io.Writer) e
 		text = t.render(o.Width)
 	}
 	_, err = fmt.Fprintf(w, "%s%s %s of %s %s, %s to %s, %s\n%s\n", text, progress.Group(a.Count), plural(a.Count, "click"),
-		progress.Group(a.AdsCounted), plural(a.AdsCounted, "ad"), a.StartTime.Format(time.RFC3339), a.ToTime.Format(time.RFC3339), a.Status, scanned(&a))
+		progress.Group(a.AdsCounted), plural(a.AdsCounted, "ad"), a.StartTime.Format(time.RFC3339), a.ToTime.Format(time.RFC3339), a.Status, scanned(a.Exact, &a.Scanned))
 	return err
 }
 
 // scanned says what an answer was counted from, and whether that was all.
-func scanned(a *api.Clicks) string {
-	s := &a.Scanned
+func scanned(exact bool, s *api.Scanned) string {
 	text := fmt.Sprintf("counted from %s %s in %s %s of the %s: ", progress.Group(s.Records), plural(s.Records, "record"),
 		progress.Group(int64(s.Sources)), plural(int64(s.Sources), "partition"), s.Source)
 	switch {
-	case a.Exact:
+	case exact:
 		return text + "exact"
 	case !s.Whole:
 		return text + "not exact, records of this range, or before it, are not kept any more"
 	case s.Unsure > 0:
 		return text + fmt.Sprintf("exact but for %s %s of which it is not known whether they came too late", progress.Group(s.Unsure), plural(s.Unsure, "click"))
+	}
+	if s.Crowded == 0 {
+		return text + "not exact, what was read is behind the input topics, or there is nothing to read"
 	}
 	return text + fmt.Sprintf("not exact, %s %s found no room (aggregator.max_ids, aggregator.max_ads)", progress.Group(s.Crowded), plural(s.Crowded, "click"))
 }

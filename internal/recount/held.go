@@ -12,14 +12,14 @@ import (
 )
 
 // SourceNames are what [Options] can name.
-var SourceNames = []string{"raw", "kafka"}
+var SourceNames = []string{"raw", "archive", "kafka"}
 
 // ErrSource: this process cannot read clicks from there.
 var ErrSource = errors.New("clicks cannot be read from there")
 
 // Options say how a recount goes beyond counting; see [Rules].
 type Options struct {
-	Source  string // one of SourceNames, where raw is the archive as well; the first of them that has all when empty
+	Source  string // one of SourceNames, where raw is the archive as well, if there is one; the first of them that has all when empty
 	Late    bool
 	Witness func(*Judged)
 	Hole    func(s click.Source, from, to int64)
@@ -44,8 +44,11 @@ func (i *Installation) Recount(ctx context.Context, span Range, o Options, watch
 		inputs = inputs[:1]
 	case o.Source == "raw" && len(inputs) > 1:
 		first, inputs = 1, inputs[1:]
+	case o.Source == "archive" && i.Archived != nil:
+		inputs[1].(*Kept).Raw = nil
+		first, inputs = 1, inputs[1:]
 	default:
-		return Report{}, fmt.Errorf("%w: %s; this process has neither raw store nor archive", ErrSource, o.Source)
+		return Report{}, fmt.Errorf("%w: %s; this process has none: run it with the role raw, or archive.url set", ErrSource, o.Source)
 	}
 	rules := i.rules(&facts)
 	rules.Late, rules.Witness, rules.Hole = o.Late, o.Witness, o.Hole

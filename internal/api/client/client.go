@@ -165,6 +165,10 @@ func (c *Client) ask(ctx context.Context, path string, q url.Values, into any) e
 }
 
 func (c *Client) get(ctx context.Context, path string, q url.Values) (*http.Response, error) {
+	return c.do(ctx, http.MethodGet, path, q)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, q url.Values) (*http.Response, error) {
 	at := *c.base
 	at.RawPath = at.EscapedPath() + path
 	decoded, err := url.PathUnescape(at.RawPath)
@@ -172,7 +176,7 @@ func (c *Client) get(ctx context.Context, path string, q url.Values) (*http.Resp
 		return nil, err
 	}
 	at.Path, at.RawQuery = decoded, q.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, method, at.String(), http.NoBody)
 	if err != nil {
 		return nil, err
 	}

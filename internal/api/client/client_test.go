@@ -35,7 +35,9 @@ type fake struct {
 	err error    // what scans end with
 }
 
-func (f *fake) CompleteUntil(context.Context) (int64, error) { return noon.UnixMilli(), nil }
+func (f *fake) Marks(context.Context) ([]storage.Mark, error) {
+	return []storage.Mark{{Partitions: 1, Reducers: 1, Watermark: noon.UnixMilli()}}, nil
+}
 
 func (f *fake) Rankings(context.Context, string, int64, int64, int) ([]click.Ranking, error) {
 	return nil, nil

@@ -27,8 +27,12 @@ var errQuiet = fmt.Errorf("nothing came for %v", quietTimeout)
 
 // stream asks for one. An answer counts as one when it is in order and mine says so of its header.
 func (c *Client) stream(ctx context.Context, what, path string, q url.Values, mine func(http.Header) bool) (*stream, error) {
+	return c.streamOf(ctx, http.MethodGet, what, path, q, mine)
+}
+
+func (c *Client) streamOf(ctx context.Context, method, what, path string, q url.Values, mine func(http.Header) bool) (*stream, error) {
 	asked, end := context.WithCancelCause(ctx)
-	resp, err := c.get(asked, path, q)
+	resp, err := c.do(asked, method, path, q)
 	if err != nil {
 		end(nil)
 		return nil, c.unreachable(ctx, err)

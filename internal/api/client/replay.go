@@ -1,0 +1,70 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+
+	"github.com/clickagg/clickagg/internal/api"
+)
+
+// ReplayQuestion says what is replayed.
+type ReplayQuestion struct {
+	Range   Range
+	Ads     []string // only these; none means all
+	Source  string   // where clicks are read from; empty leaves it to the API
+	Inexact bool     // publish also what cannot be known to be exact
+	Resume  bool     // finish what was begun: nothing but Inexact is used then
+}
+
+// Compare asks what a replay would change, which may take long. It calls line for all that comes before
+// the outcome; an error of it ends the answer.
+func (c *Client) Compare(ctx context.Context, q ReplayQuestion, line func(*api.ReplayLine) error) (api.Replay, error) {
+	return c.replay(ctx, http.MethodGet, "/v1/replay", q.query(), line)
+}
+
+// Replay has clicks replayed, and what differs published. When it ends with an error, or ctx does, something may be
+// left to be resumed.
+func (c *Client) Replay(ctx context.Context, q ReplayQuestion, line func(*api.ReplayLine) error) (api.Replay, error) {
+	values := q.query()
+	if q.Resume {
+		values = query("resume", "true")
+	}
+	if q.Inexact {
+		values.Set("inexact", "true")
+	}
+	return c.replay(ctx, http.MethodPost, "/v1/replays", values, line)
+}
+
+func (q *ReplayQuestion) query() url.Values {
+	values := q.Range.query()
+	if q.Source != "" {
+		values.Set("source", q.Source)
+	}
+	values["ad_id"] = q.Ads
+	return values
+}
+
+func (c *Client) replay(ctx context.Context, method, path string, values url.Values, line func(*api.ReplayLine) error) (api.Replay, error) {
+	s, err := c.streamOf(ctx, method, "replay", path, values, func(h http.Header) bool { return h.Get("Content-Type") == "application/x-ndjson" })
+	if err != nil {
+		return api.Replay{}, err
+	}
+	defer s.Close()
+	for lines := json.NewDecoder(s); ; {
+		var l api.ReplayLine
+		if err := lines.Decode(&l); err != nil {
+			return api.Replay{}, s.broken(err)
+		}
+		switch {
+		case l.Outcome != nil:
+			return *l.Outcome, nil
+		case l.Problem != nil:
+			return api.Replay{}, &Refused{URL: c.base.String(), Problem: *l.Problem}
+		}
+		if err := line(&l); err != nil {
+			return api.Replay{}, err
+		}
+	}
+}
