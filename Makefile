@@ -79,9 +79,15 @@ $(FUZZER): internal/e2e/testdata/fuzzer.txt | python-installed
 fuzz-api: build $(FUZZER) ## the real binary's API against a public fuzzer, schemathesis
 	E2E_BINARY=$(abspath $(BIN)) E2E_FUZZER=$(abspath $(FUZZER)) $(GO) test -count=1 -v -run '^TestFuzzAPI$$' ./internal/e2e
 
-e2e: build servers browser-wanted $(FUZZER) ## the real binary with real servers, killed and restarted
+# What reads archives, in the versions that are written down: DuckDB, pyarrow, pandas.
+TABLES := .cache/tables/bin/python
+$(TABLES): internal/e2e/testdata/tables.txt | python-installed
+	rm -rf .cache/tables && python3 -m venv .cache/tables
+	.cache/tables/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+e2e: build servers browser-wanted $(FUZZER) $(TABLES) ## the real binary with real servers, killed and restarted
 	$(GO) test -count=1 -timeout 10m ./internal/servers
-	E2E_BINARY=$(abspath $(BIN)) E2E_FUZZER=$(abspath $(FUZZER)) $(GO) test -count=1 -timeout 30m ./internal/e2e/...
+	E2E_BINARY=$(abspath $(BIN)) E2E_FUZZER=$(abspath $(FUZZER)) E2E_TABLES=$(CURDIR)/$(TABLES) $(GO) test -count=1 -timeout 30m ./internal/e2e/...
 
 sim: go-installed ## the simulation: make sim SEEDS=20000; one history again: make sim SEEDS=1 SEED=n
 	$(GO) test -count=1 -timeout 0 ./internal/sim -run Promises -v -seeds $(SEEDS) -seed $(SEED)

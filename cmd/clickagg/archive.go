@@ -27,8 +27,8 @@ func archiveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "archive",
 		Short: "Keep old raw records as Parquet files, look at them and bring them back",
-		Example: "  clickagg archive run --config clickagg.yaml\n  clickagg archive list\n" +
-			"  clickagg archive verify\n  clickagg archive restore --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z",
+		Example: "  clickagg archive run --archive.after 168h --config clickagg.yaml\n  clickagg archive list\n" +
+			"  clickagg archive verify\n  clickagg archive restore --from -24h --to -1h",
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -43,7 +43,7 @@ func archiveRunCommand() *cobra.Command {
 		Long: "Archive once what was received in hours that ended archive.after ago. What is archived already is not looked at again;\n" +
 			"after an interruption it goes on with the file that was not finished. Without cassandra.hosts the raw store is in data_dir,\n" +
 			"which no other process may use meanwhile: there let the one process do it, with --role=all,raw,archive.",
-		Example: "  clickagg archive run --config clickagg.yaml\n  clickagg archive run --archive.after 48h",
+		Example: "  clickagg archive run --archive.after 48h --config clickagg.yaml",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return withArchive(c, true, func(ctx context.Context, p *process, blobs blob.Ranger) error {
@@ -163,7 +163,7 @@ func archiveRestoreCommand() *cobra.Command {
 		Long: "Put the archived records that were received in a span of time back into the raw store, from where they expire again after\n" +
 			"cassandra.raw_ttl. Questions, replay and reconcile read the archive where it is; this is for a raw store that was lost.\n" +
 			"It may be repeated. Without cassandra.hosts the raw store is in data_dir, which no other process may use meanwhile.",
-		Example: "  clickagg archive restore --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z --config clickagg.yaml",
+		Example: "  clickagg archive restore --from -24h --to -1h --config clickagg.yaml",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			now := time.Now()

@@ -42,8 +42,8 @@ type Slice struct {
 // String names a slice as people know it.
 func (s Slice) String() string { return fmt.Sprintf("%v offsets %d to %d", s.Source, s.From, s.To-1) }
 
-// manifests is where manifests lie.
-const manifests = "manifests/"
+// manifests is where manifests lie. Who reads the files passes over what begins with an underscore.
+const manifests = "_manifests/"
 
 // sourceName names a source: topics may have dots, the rest has none.
 func sourceName(s click.Source) string {

@@ -51,6 +51,7 @@ type cell struct {
 // table writes runs of records of one source as a Parquet file. Its memory is used again.
 type table struct {
 	columns *rule.Columns
+	codec   zstd.Codec // keeps encoders, which are dear to make
 	source  click.Source
 	file    bytes.Buffer
 	out     *parquet.GenericWriter[row]
@@ -59,7 +60,9 @@ type table struct {
 	values  []parquet.Value
 }
 
-func newTable(cfg rule.Config) *table { return &table{columns: rule.NewColumns(cfg, texts...)} }
+func newTable(cfg rule.Config) *table {
+	return &table{columns: rule.NewColumns(cfg, texts...), codec: zstd.Codec{Level: zstd.SpeedDefault, Concurrency: 1}}
+}
 
 // begin makes the table an empty one of a source. Its writer is a new one: in v0.32.0 the footer of one that is
 // reset depends on what it wrote before.
@@ -67,7 +70,7 @@ func (t *table) begin(s click.Source) {
 	t.source = s
 	t.file.Reset()
 	t.out = parquet.NewGenericWriter[row](&t.file,
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault, Concurrency: 1}),
+		parquet.Compression(&t.codec),
 		parquet.WriteBufferSize(0), parquet.DataPageVersion(1), parquet.CreatedBy("clickagg", "1", ""),
 		parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending("event_time"), parquet.Ascending("ad_id"))))
 }

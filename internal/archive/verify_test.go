@@ -176,8 +176,8 @@ func TestNames(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for _, name := range []string{
-		"", "manifests/", "manifests/x", "manifests/a/b", strings.Replace(s.manifestName(), "json", "txt", 1), strings.Replace(s.manifestName(), "ff", "fg", 1),
-		"manifests/a.0.0/0000000000000000000-0000000000000000001.json", strings.Replace(s.manifestName(), ".12/", ".012/", 1),
+		"", "_manifests/", "_manifests/x", "_manifests/a/b", strings.Replace(s.manifestName(), "json", "txt", 1), strings.Replace(s.manifestName(), "ff", "fg", 1),
+		"_manifests/a.0.0/0000000000000000000-0000000000000000001.json", strings.Replace(s.manifestName(), ".12/", ".012/", 1),
 		strings.Replace(s.manifestName(), "7-", "8-", 1)[1:], Slice{s.Source, 7, 7}.manifestName(), "x/" + s.manifestName(),
 	} {
 		if got, err := parseManifestName(name); err == nil {
@@ -195,8 +195,8 @@ func TestNames(t *testing.T) {
 	if _, err := archiver(t, shelf{}, blobs).Source(t.Context(), long.Source, far, func(*Manifest) {}); err == nil {
 		t.Error("a topic with a long name is archived")
 	}
-	blobs.blobs["manifests/stranger"] = nil
-	if _, err := List(t.Context(), blobs); err == nil || !strings.Contains(err.Error(), "manifests/stranger") {
+	blobs.blobs["_manifests/stranger"] = nil
+	if _, err := List(t.Context(), blobs); err == nil || !strings.Contains(err.Error(), "_manifests/stranger") {
 		t.Error(err)
 	}
 	for ms, want := range map[int64]int64{0: 0, hour - 1: 0, hour: 1, -1: -1, -hour: -1, -hour - 1: -2} {
