@@ -342,3 +342,74 @@ func TestArchiveRole(t *testing.T) {
 		t.Errorf("%d, %s", status, stderr)
 	}
 }
+
+// TestArchiveCluster: with Kafka and Cassandra the role archives what the raw store has of topics that are gone, and of those
+// that are not what is old enough, which is nothing yet; and what was lost is brought back.
+func TestArchiveCluster(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	cold := filepath.Join(t.TempDir(), "cold")
+	c := newCluster(t, kafkaServer(t).Addrs(), cassandraServer(t).Addr(), "archive:\n  url: "+cold+"\n  after: 24h\n")
+	log := c.dial(ctx)
+	sendRaw(ctx, t, log, c.input(), 1, 1_000, 1)
+	o := keyspace(cassandraServer(t).Addr())
+	o.Keyspace = c.name
+	raw := openStore(t, o).Raw()
+	old := oldRecords()
+	for src, records := range old {
+		old[src] = records[:15_000]
+		if err := raw.Put(ctx, src, old[src]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keeper, first := c.add("raw"), c.add("archive")
+	c.eventually(ctx, "stored", func() error {
+		_, end, err := log.Bounds(ctx, c.input(), 0)
+		at, _, cerr := log.Committed(ctx, c.name+".raw", c.input(), 0)
+		if err != nil || cerr != nil || at.Offset < end {
+			return fmt.Errorf("%d of %d, %v, %v", at.Offset, end, err, cerr)
+		}
+		return nil
+	})
+	second := c.add("archive") // does the same once more
+	first.kill()
+	first.start()
+	c.eventually(ctx, "archived", func() error {
+		stdout, _, _ := run(t, "archive", "list", "--config", c.file)
+		if strings.Count(stdout, "0 to 14999 ") != 2 {
+			return errors.New(stdout)
+		}
+		return nil
+	})
+	for _, m := range []*member{keeper, first, second} {
+		if status := m.stop(ctx); status != 0 {
+			t.Errorf("%s ended with status %d", m.name, status)
+		}
+	}
+	if _, stderr, status := run(t, "archive", "run", "--config", c.file); status != 0 {
+		t.Error(stderr)
+	}
+	stdout, stderr, status := run(t, "archive", "verify", "--config", c.file)
+	if status != 0 || stdout != "4 files with 30000 records: 0 faults\n" {
+		t.Errorf("%d, %s%s", status, stdout, stderr)
+	}
+	look := superuser(t, cassandraServer(t))
+	for _, table := range []string{"raw", "raw_buckets"} {
+		if err := look.Query("TRUNCATE " + c.name + "." + table).Exec(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, stderr, status := run(t, "archive", "restore", "--config", c.file, "--from", "2025-11-24T16:00:00Z", "--to", "2025-11-25T00:00:00Z"); status != 0 {
+		t.Fatal(stderr)
+	}
+	for src, want := range old {
+		var got []click.Record
+		err := raw.Read(ctx, src, 0, math.MaxInt64, func(r *click.Record) error {
+			got = append(got, ownRecord(r))
+			return nil
+		})
+		if err != nil || !slices.EqualFunc(got, want, storagetest.SameRecord) {
+			t.Errorf("%v: %d records are back, %v", src, len(got), err)
+		}
+	}
+}

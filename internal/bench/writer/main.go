@@ -63,15 +63,19 @@ func (o *options) cassandra(ctx context.Context, w io.Writer) (err error) {
 	defer func() { err = errors.Join(err, node.Close()) }()
 	base := cassandra.Options{
 		Hosts: []string{node.Addr()}, Keyspace: "bench", Replication: []string{"datacenter1:1"},
-		CountsTTL: 24 * time.Hour, RankingsTTL: 24 * time.Hour, LineageTTL: 24 * time.Hour,
+		CountsTTL: 24 * time.Hour, RankingsTTL: 24 * time.Hour, LineageTTL: 24 * time.Hour, RawTTL: 24 * time.Hour,
 	}
 	if err := cassandra.Apply(ctx, base, func(string) {}); err != nil {
 		return err
 	}
-	open := func(s *setting) (storage.Store, error) {
+	open := func(s *setting) (place, error) {
 		c := base
 		c.InFlight, c.Tuning = s.inFlight, s.tuning
-		return cassandra.Open(ctx, c)
+		store, err := cassandra.Open(ctx, c)
+		if err != nil {
+			return place{}, err
+		}
+		return place{store, store.Raw()}, nil
 	}
 	// The node's compiler needs a while to learn what is often done: until then rows
 	// cost it twice as much.
@@ -97,15 +101,25 @@ func (o *options) embedded(ctx context.Context, w io.Writer) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	runs := 0
 	fmt.Fprintln(w, "the store inside the process; every batch is on disk before the next")
-	return o.measure(ctx, w, embeddedSettings(), 0, func(*setting) (storage.Store, error) {
+	return o.measure(ctx, w, embeddedSettings(), 0, func(*setting) (place, error) {
 		runs++
-		return embedded.Open(filepath.Join(dir, fmt.Sprint(runs)), embedded.Options{})
+		store, err := embedded.Open(filepath.Join(dir, fmt.Sprint(runs)), embedded.Options{})
+		if err != nil {
+			return place{}, err
+		}
+		return place{store, store.Raw()}, nil
 	})
+}
+
+// place is where rows are stored, and raw records.
+type place struct {
+	storage.Store
+	raw storage.RawStore
 }
 
 // measure runs the chosen settings in turns and prints the table. Server is the pid of
 // the store's own process; 0 is none.
-func (o *options) measure(ctx context.Context, w io.Writer, all []setting, server int, open func(*setting) (storage.Store, error)) error {
+func (o *options) measure(ctx context.Context, w io.Writer, all []setting, server int, open func(*setting) (place, error)) error {
 	table := bench.Table{Measures: []bench.Measure{{Name: "rows/s"}, {Name: "µs/row, here", Digits: 2}}}
 	if server != 0 {
 		table.Measures = append(table.Measures, bench.Measure{Name: "µs/row, server", Digits: 2})
@@ -133,7 +147,7 @@ func chosen(name, words string) bool {
 }
 
 // once makes one run.
-func (o *options) once(ctx context.Context, s *setting, server int, open func(*setting) (storage.Store, error)) (values []float64, err error) {
+func (o *options) once(ctx context.Context, s *setting, server int, open func(*setting) (place, error)) (values []float64, err error) {
 	store, err := open(s)
 	if err != nil {
 		return nil, err
@@ -147,7 +161,13 @@ func (o *options) once(ctx context.Context, s *setting, server int, open func(*s
 	if err != nil {
 		return nil, err
 	}
-	rows, took, err := work(ctx, store, s.load, o.long)
+	var rows int64
+	var took time.Duration
+	if s.raw {
+		rows, took, err = workRaw(ctx, store.raw, s.load, o.long)
+	} else {
+		rows, took, err = work(ctx, store, s.load, o.long)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 type setting struct {
 	name string
 	load load
+	raw  bool // raw records are stored, as the role raw does
 
 	inFlight int              // of Cassandra; 0 is the default
 	tuning   cassandra.Tuning // of Cassandra
@@ -20,6 +21,9 @@ type load struct {
 	writers int // at once, each with ads of its own
 	batch   int // rows of an Apply
 }
+
+// rawRecords is what the role raw does with four partitions.
+var rawRecords = setting{name: "raw records of 130 bytes in batches of 4 MiB", load: load{writers: 4, batch: 18_000}, raw: true}
 
 // usual is what a process does: it carries four partitions of results, and most
 // rows are of a tick of a second.
@@ -41,7 +45,7 @@ func cassandraSettings() []setting {
 	vary("%d connections", []int{1, 4, 8}, func(s *setting, v int) { s.tuning.Connections = v })
 	vary("%d writers", []int{1, 2, 8}, func(s *setting, v int) { s.load.writers = v })
 	vary("%d rows in a batch", []int{1_000, 5_000, 20_000}, func(s *setting, v int) { s.load.batch = v })
-	return append(all, setting{name: "compressed", load: usual, tuning: cassandra.Tuning{Compress: true}})
+	return append(all, rawRecords, setting{name: "compressed", load: usual, tuning: cassandra.Tuning{Compress: true}})
 }
 
 // embeddedSettings are of the store inside the process.
@@ -53,5 +57,5 @@ func embeddedSettings() []setting {
 	for _, batch := range []int{100, 1_000, 5_000, 20_000, 50_000} {
 		all = append(all, setting{name: fmt.Sprintf("%d rows in a batch", batch), load: load{usual.writers, batch}})
 	}
-	return all
+	return append(all, rawRecords)
 }

@@ -64,3 +64,35 @@ func fill(b *storage.Batch, names []byte, rng *rand.Rand, writer, writers int) [
 	}
 	return names
 }
+
+// workRaw stores raw records for a time, each writer those of a source of its own.
+func workRaw(ctx context.Context, s storage.RawStore, l load, long time.Duration) (records int64, took time.Duration, err error) {
+	var stored atomic.Int64
+	id := click.TopicID{15: byte(versions.Add(1))} // of this run: nothing is stored again
+	began := time.Now()
+	g, ctx := errgroup.WithContext(ctx)
+	for w := range l.writers {
+		g.Go(func() error {
+			source := click.Source{Topic: "clicks", ID: id, Partition: int32(w)}
+			batch := make([]click.Record, l.batch)
+			var values []byte
+			for next := int64(0); time.Since(began) < long; next += int64(l.batch) {
+				now := time.Now().UnixMilli()
+				values = values[:0]
+				for i := range batch {
+					offset, at := next+int64(i), len(values)
+					values = fmt.Appendf(values, `{"event_id":"%08x-%04x-4f37-8c04-9c454d754fe7","ad_id":"ad%06d","ts":%d,"user_id":"u%04d","ip":"10.0.0.1","country":"KR"}`,
+						uint32(offset)*2654435761, w, offset*offset%ads, now, offset%5000)
+					batch[i] = click.Record{Offset: offset, Append: now, Value: values[at:len(values):len(values)]}
+				}
+				if err := s.Put(ctx, source, batch); err != nil {
+					return err
+				}
+				stored.Add(int64(l.batch))
+			}
+			return nil
+		})
+	}
+	err = g.Wait()
+	return stored.Load(), time.Since(began), err
+}
