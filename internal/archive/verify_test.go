@@ -143,7 +143,7 @@ func TestRestore(t *testing.T) {
 	t.Parallel()
 	raw, blobs := history(3), newAttic()
 	archiveAll(t, raw, blobs)
-	from, to := int64(base+hour/2), int64(base+3*hour)
+	from, to := int64(base+hour+hour/2), int64(base+4*hour)
 	again := shelf{}
 	for range 2 {
 		var last, total int64
@@ -202,6 +202,25 @@ func TestNames(t *testing.T) {
 	for ms, want := range map[int64]int64{0: 0, hour - 1: 0, hour: 1, -1: -1, -hour: -1, -hour - 1: -2} {
 		if got := hourOf(ms); got != want {
 			t.Errorf("hour of %d: %d", ms, got)
+		}
+	}
+}
+
+// TestFaultOf: records that are not those of their run.
+func TestFaultOf(t *testing.T) {
+	t.Parallel()
+	run := Run{From: 5, To: 8, Records: 2, Received: Times{10, 20}}
+	for want, records := range map[string][]click.Record{
+		"":                             {{Offset: 5, Append: 10}, {Offset: 7, Append: 20}},
+		"it has 1 records":             {{Offset: 5, Append: 10}},
+		"offset 5 is there twice":      {{Offset: 5, Append: 10}, {Offset: 5, Append: 10}},
+		"offset 4 is there":            {{Offset: 4, Append: 10}, {Offset: 5, Append: 10}},
+		"offset 8 is there":            {{Offset: 5, Append: 10}, {Offset: 8, Append: 10}},
+		"offset 6 was received at":     {{Offset: 6, Append: 9}, {Offset: 7, Append: 10}},
+		"offset 7 was received at ano": {{Offset: 6, Append: 10}, {Offset: 7, Append: 21}},
+	} {
+		if got := faultOf(records, &run); !strings.HasPrefix(got, want) || (got == "") != (want == "") {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }
