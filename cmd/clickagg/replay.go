@@ -54,6 +54,7 @@ func replayCommand() *cobra.Command {
 	c.Flags().StringVar(&q.Source, "source", "", "where clicks are read from: "+strings.Join(recount.SourceNames, ", ")+" (default: wherever all are)")
 	completeWords(c, "source", recount.SourceNames...)
 	c.Flags().BoolVar(&o.DryRun, "dry-run", false, "only print what differs")
+	c.Flags().BoolVar(&q.Late, "with-late", false, "count clicks that came too late as well; where a correction did so before, they are in any case")
 	c.Flags().BoolVar(&q.Inexact, "inexact", false, "publish also what cannot be known to be exact")
 	c.Flags().BoolVar(&q.Resume, "resume", false, "finish the replay that was left unfinished")
 	c.Flags().BoolVar(&yes, "yes", false, "publish without asking")

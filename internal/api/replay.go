@@ -148,7 +148,8 @@ func (s *Server) replayed(c *call) (q replay.Question, err error) {
 		return q, badSource.about("source", "source is %s; there are %s", quote(q.Source), strings.Join(recount.SourceNames, ", "))
 	}
 	q.By = c.by()
-	return q, nil
+	q.Late, err = c.params.flag("late")
+	return q, err
 }
 
 // replaying streams how far a replay is, and its outcome.
@@ -202,7 +203,7 @@ func replayProblem(err error) error {
 		return unfinished.about("", "%v", busy)
 	case errors.Is(err, correct.ErrNone), errors.Is(err, correct.ErrTaken), errors.Is(err, correct.ErrStuck), errors.Is(err, replay.ErrOther):
 		return unfinished.about("", "%v", err)
-	case errors.Is(err, replay.ErrRange), errors.Is(err, replay.ErrLate):
+	case errors.Is(err, replay.ErrRange):
 		return badRange.about("", "%v", err)
 	case errors.Is(err, recount.ErrSource):
 		return badSource.about("source", "%v", err)

@@ -68,13 +68,13 @@ func TestReplay(t *testing.T) {
 	t.Parallel()
 	r := &replayer{}
 	at := startReplaying(t, r)
-	got := get(t, at+"/v1/replay?"+replayed+"&ad_id=b&ad_id=a&source=raw")
+	got := get(t, at+"/v1/replay?"+replayed+"&ad_id=b&ad_id=a&source=raw&late=true")
 	want := `{"change":{"window_start":"2019-11-24T11:00:00Z","filter_identifier":"000","ad_id":"a<","stored":1,"count":2}}` + "\n" +
 		`{"change":{"window_start":"2019-11-24T11:00:00Z","filter_identifier":"de","stored":7,"count":7}}` + "\n" + steps + fmt.Sprintf(outcome, false)
 	if got.StatusCode != 200 || got.Header.Get("Content-Type") != mediaJSONLines || got.body != want || r.did != "compare" {
 		t.Errorf("HTTP %d, %s\n got %s\nwant %s", got.StatusCode, r.did, got.body, want)
 	}
-	if fmt.Sprintf("%v %v %s %v %d", r.q.Ads, r.q.Filters, r.q.Source, r.q.Inexact, (r.q.To-r.q.From)/60_000) != "[b a] [] raw false 5" {
+	if fmt.Sprintf("%v %v %s %v %v %d", r.q.Ads, r.q.Filters, r.q.Source, r.q.Inexact, r.q.Late, (r.q.To-r.q.From)/60_000) != "[b a] [] raw false true 5" {
 		t.Errorf("%+v", r.q)
 	}
 	got = ask(t, http.MethodPost, at+"/v1/replays?"+replayed+"&inexact=true&filter_identifier=000", nil)
@@ -143,8 +143,5 @@ func TestReplayProblems(t *testing.T) {
 		if p := problemOf(replayProblem(err)); p.word() != "correction_unfinished" || p.Status != 409 {
 			t.Errorf("%v: %+v", err, p)
 		}
-	}
-	if p := problemOf(replayProblem(replay.ErrLate)); p.word() != "bad_range" {
-		t.Errorf("%+v", p)
 	}
 }

@@ -43,7 +43,7 @@ var nowhere = &route{name: "none"}
 // routes lists all that can be asked.
 func (s *Server) makeRoutes() []*route {
 	span := []string{"start_time", "to_time", "last", "filter_identifier"}
-	replayParams := []string{"ad_id", "filter_identifier", "start_time", "to_time", "last", "source"}
+	replayParams := []string{"ad_id", "filter_identifier", "start_time", "to_time", "last", "source", "late"}
 	routes := []*route{
 		{name: "count", own: true, path: "/v1/ads/{ad_id}/aggregated_count", params: append(slices.Clone(span), "granularity"), question: true, serve: s.count},
 		{name: "top", path: "/v1/ads/top_clicked_ads", params: append([]string{"n"}, span...), question: true, serve: s.top},

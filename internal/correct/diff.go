@@ -59,7 +59,7 @@ type Diff struct {
 	// List: the ranked list, or the sums beside it, are not those of the counts as they will
 	// be. It is always so where a count changes.
 	List      bool
-	Revision  int64 // of what changes, above all that there were
+	Revision  int64 // of what changes, above all that there were: at least 2, as what was not stored was final too
 	OldClicks int64 // as stored
 	Clicks    int64 // as they will be
 	Ads       int64
@@ -73,7 +73,7 @@ func (d *Diff) None() bool { return len(d.Changes) == 0 && !d.List }
 // which are in the order of ads' bytes. A list has top ads, or as many as the stored one. With ads, in
 // the order of their bytes, all others stay as they are.
 func Compare(start, size int64, filter string, stored *Stored, counted []click.Row, top int, ads []string) Diff {
-	d := Diff{Start: start, Size: size, Filter: filter, Revision: stored.Revision + 1}
+	d := Diff{Start: start, Size: size, Filter: filter, Revision: max(stored.Revision, 1) + 1}
 	if stored.List != nil {
 		top = max(top, len(stored.List.Top))
 	}

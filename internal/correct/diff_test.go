@@ -169,3 +169,11 @@ func TestSpool(t *testing.T) {
 		}
 	}
 }
+
+// TestFirstRevision: what a correction brings back is corrected, also where nothing at all was stored.
+func TestFirstRevision(t *testing.T) {
+	t.Parallel()
+	if d := Compare(base, minute, click.FilterAll, &Stored{}, rowsOf("a=1"), 2, nil); d.Revision != 2 {
+		t.Errorf("revision %d", d.Revision)
+	}
+}

@@ -65,11 +65,11 @@ func TestReplayDryRun(t *testing.T) {
 	} {
 		c, asked := serveReplays(t, replayChanges+replaySteps+replayed(2, 1, 0), "")
 		var b bytes.Buffer
-		o := ReplayOptions{DryRun: true, Output: output, Question: client.ReplayQuestion{Range: client.Range{From: "1", To: "2"}, Ads: []string{"a", "b"}, Source: "raw"}}
+		o := ReplayOptions{DryRun: true, Output: output, Question: client.ReplayQuestion{Range: client.Range{From: "1", To: "2"}, Ads: []string{"a", "b"}, Source: "raw", Late: true}}
 		if err := Replay(t.Context(), c, o, &b); !errors.Is(err, ErrDiffers) || b.String() != want {
 			t.Errorf("%s: %v\n%s\nwant\n%s", output, err, b.String(), want)
 		}
-		if (*asked)[0] != "GET /v1/replay?ad_id=a&ad_id=b&source=raw&start_time=1&to_time=2" {
+		if (*asked)[0] != "GET /v1/replay?ad_id=a&ad_id=b&late=true&source=raw&start_time=1&to_time=2" {
 			t.Error(*asked)
 		}
 	}

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,6 @@ const What = "replay"
 
 // ErrRange: the range has no whole window, or windows that may still change by themselves.
 var ErrRange = errors.New("the range cannot be replayed")
-
-// ErrLate: the range was repaired with clicks that had come too late, which a replay would take out.
-var ErrLate = errors.New("repaired with late clicks")
 
 // ErrOther: what is left unfinished is no replay.
 var ErrOther = errors.New("another kind of correction")
@@ -69,6 +67,7 @@ type Question struct {
 	Ads, Filters []string // only these; none means all
 	Source       string   // as in recount.Options
 	Inexact      bool     // publish also what cannot be known to be exact
+	Late         bool     // count clicks that came too late as well; where a correction did so before, they are in any case
 	By           string   // who asks
 }
 
@@ -98,7 +97,7 @@ func (r *Replayer) Compare(ctx context.Context, q Question, watch Watch, each fu
 	if err != nil {
 		return Report{}, err
 	}
-	if err := r.check(ctx, &q, &facts); err != nil {
+	if err := r.check(ctx, &q); err != nil {
 		return Report{}, err
 	}
 	return r.compare(ctx, &q, &facts, watch, each)
@@ -107,15 +106,11 @@ func (r *Replayer) Compare(ctx context.Context, q Question, watch Watch, each fu
 // Run compares, and publishes what differs as a whole. An error leaves it to be resumed, unless it is one of
 // this package or [correct.Busy]: then nothing has begun.
 func (r *Replayer) Run(ctx context.Context, q Question, watch Watch) (Report, error) {
-	facts, err := control.Load(ctx, r.Publisher.Log, r.Control)
-	if err != nil {
-		return Report{}, err
-	}
-	if err := r.check(ctx, &q, &facts); err != nil {
+	if err := r.check(ctx, &q); err != nil {
 		return Report{}, err
 	}
 	j, err := r.Publisher.Begin(ctx, control.Correction{
-		What: What, By: q.By, From: q.From, To: q.To, Ads: q.Ads, Filters: q.Filters, Source: q.Source, Inexact: q.Inexact,
+		What: What, By: q.By, From: q.From, To: q.To, Ads: q.Ads, Filters: q.Filters, Source: q.Source, Inexact: q.Inexact, Late: q.Late,
 	})
 	if err != nil {
 		return Report{}, err
@@ -139,7 +134,7 @@ func (r *Replayer) Resume(ctx context.Context, by string, inexact bool, watch Wa
 	}
 	defer func() { _ = j.Close() }()
 	c := &j.Correction
-	q := Question{From: c.From, To: c.To, Ads: c.Ads, Filters: c.Filters, Source: c.Source, Inexact: c.Inexact || inexact, By: by}
+	q := Question{From: c.From, To: c.To, Ads: c.Ads, Filters: c.Filters, Source: c.Source, Inexact: c.Inexact || inexact, Late: c.Late, By: by}
 	return r.work(ctx, &q, j, watch)
 }
 
@@ -164,7 +159,7 @@ func (r *Replayer) work(ctx context.Context, q *Question, j *correct.Job, watch 
 }
 
 // check rounds a question to whole windows and refuses what cannot be replayed.
-func (r *Replayer) check(ctx context.Context, q *Question, facts *control.Facts) error {
+func (r *Replayer) check(ctx context.Context, q *Question) error {
 	q.From, q.To = q.From-q.From%r.Size, q.To-q.To%r.Size
 	if q.From < 0 || q.From >= q.To {
 		return fmt.Errorf("%w: it has no whole window", ErrRange)
@@ -178,12 +173,6 @@ func (r *Replayer) check(ctx context.Context, q *Question, facts *control.Facts)
 		return fmt.Errorf("%w: no window is closed for good yet", ErrRange)
 	case q.To > closed:
 		return fmt.Errorf("%w: windows are closed for good until %s; ask for no later ones", ErrRange, moment(closed-closed%r.Size))
-	}
-	for _, c := range facts.Corrections() {
-		if c.Late && c.From < q.To && q.From < c.To {
-			return fmt.Errorf("%w: %s to %s; a replay would take them out again, so ask for what lies beside it, or reconcile it",
-				ErrLate, moment(c.From), moment(c.To))
-		}
 	}
 	return nil
 }
@@ -205,7 +194,8 @@ func (r *Replayer) compare(ctx context.Context, q *Question, facts *control.Fact
 	if c.filters, err = r.filters(ctx, q, facts); err != nil {
 		return c.report, err
 	}
-	c.report.Recount, err = r.Clicks.Recount(ctx, recount.Range{From: q.From, To: q.To}, recount.Options{Source: q.Source},
+	c.late = lateIn(q, facts)
+	c.report.Recount, err = r.Clicks.Recount(ctx, recount.Range{From: q.From, To: q.To}, recount.Options{Source: q.Source, Late: len(c.late) > 0},
 		say, func(w *recount.Window) error { return c.take(ctx, w) })
 	if err != nil {
 		return c.report, err
@@ -240,6 +230,7 @@ type comparison struct {
 	next    int64        // the window whose filters are compared, those
 	done    int          // from this on
 	tick    func() error // says again how far it is
+	late    []control.Correction
 }
 
 // take compares a window that was counted, after those before it, which have no click.
@@ -251,7 +242,7 @@ func (c *comparison) take(ctx context.Context, w *recount.Window) error {
 		return nil // not asked for
 	}
 	c.done++
-	return c.one(ctx, w.Start, w.Filter, w.Rows)
+	return c.one(ctx, w.Start, w.Filter, c.counted(w))
 }
 
 // until compares what lies before a window under a filter, where nothing was counted.
@@ -289,4 +280,51 @@ func (c *comparison) one(ctx context.Context, start int64, filter string, counte
 	c.report.Windows++
 	c.report.Counts += int64(len(d.Changes))
 	return c.each(&d)
+}
+
+// lateIn lists what has clicks counted that came too late: a question that asks for it, and the
+// corrections of its range that did so. What they put in, a replay does not take out again.
+func lateIn(q *Question, facts *control.Facts) []control.Correction {
+	late := slices.DeleteFunc(slices.Clone(facts.Corrections()), func(c control.Correction) bool {
+		return !c.Late || c.Hold.Number == 0 || c.To <= q.From || q.To <= c.From
+	})
+	if q.Late {
+		late = append(late, control.Correction{From: q.From, To: q.To})
+	}
+	return late
+}
+
+// counted are the counts that a window should have.
+func (c *comparison) counted(w *recount.Window) []click.Row {
+	late := slices.DeleteFunc(slices.Clone(w.Late), func(r click.Row) bool {
+		return !slices.ContainsFunc(c.late, func(o control.Correction) bool {
+			return o.From <= w.Start && w.Start < o.To && (len(o.Filters) == 0 || slices.Contains(o.Filters, w.Filter)) &&
+				(len(o.Ads) == 0 || slices.Contains(o.Ads, string(r.Ad)))
+		})
+	})
+	if len(late) == 0 {
+		return w.Rows
+	}
+	var out []click.Row
+	for rows := w.Rows; len(rows) > 0 || len(late) > 0; {
+		switch order := first(rows, late); {
+		case order < 0:
+			out, rows = append(out, rows[0]), rows[1:]
+		case order > 0:
+			out, late = append(out, late[0]), late[1:]
+		default:
+			sum := rows[0].Sum()
+			sum.Add(late[0].Sum())
+			out, rows, late = append(out, click.Row{Ad: rows[0].Ad, Count: sum.Count, Digest: sum.Digest}), rows[1:], late[1:]
+		}
+	}
+	return out
+}
+
+// first says which of two lists has the next ad: negative the first, 0 both.
+func first(a, b []click.Row) int {
+	if len(a) == 0 || len(b) == 0 {
+		return len(b) - len(a)
+	}
+	return bytes.Compare(a[0].Ad, b[0].Ad)
 }

@@ -34,10 +34,11 @@ type clicks struct {
 	report  recount.Report
 	span    recount.Range
 	source  string
+	late    bool
 }
 
 func (c *clicks) Recount(_ context.Context, span recount.Range, o recount.Options, watch func(done, total int64) error, sink func(*recount.Window) error) (recount.Report, error) {
-	c.span, c.source = span, o.Source
+	c.span, c.source, c.late = span, o.Source, o.Late
 	for i := range c.windows {
 		if err := errors.Join(sink(&c.windows[i]), watch(int64(i), 3)); err != nil {
 			return c.report, err
@@ -226,9 +227,6 @@ func TestRefusals(t *testing.T) {
 	if err := control.NoteCorrection(t.Context(), b.log, b.Control, late); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Compare(t.Context(), all, quiet, func(*correct.Diff) error { return nil }); !errors.Is(err, ErrLate) {
-		t.Errorf("over late clicks: %v", err)
-	}
 	beside := Question{From: base + 2*minute, To: base + 4*minute}
 	if _, err := b.Run(t.Context(), beside, quiet); err == nil || !strings.Contains(err.Error(), "reconcile") {
 		t.Errorf("while another is at work: %v", err)
@@ -273,5 +271,44 @@ func TestResumeAsks(t *testing.T) {
 	var c click.Correction
 	if len(last) == 0 || c.Parse(last[0].Value) != nil || c.Step != click.Begin || c.Number != 2 || c.From != base || c.To != base+2*minute {
 		t.Errorf("%d records, the first %+v", len(last), c)
+	}
+}
+
+// TestLate: clicks that came too late count where somebody wants them, or wanted them before.
+func TestLate(t *testing.T) {
+	t.Parallel()
+	said := click.Hold{Number: 1}
+	for name, c := range map[string]struct {
+		late   bool
+		before []control.Correction
+		want   string
+	}{
+		"not asked for": {},
+		"asked for":     {late: true, want: "0 000 a 1→2, 0 000 c 0→1, 1 000 b 0→5"},
+		"there before": {
+			before: []control.Correction{
+				{From: base + minute, To: base + 2*minute, Hold: said}, {From: base, To: base + minute, Ads: []string{"c"}, Hold: said},
+				{From: base, To: base + minute, Filters: []string{"de"}, Hold: said}, {From: base, To: base + 9*minute}, // the last was given up before it changed anything
+			},
+			want: "0 000 c 0→1, 1 000 b 0→5",
+		},
+	} {
+		b := newBench(t)
+		for i, o := range c.before {
+			o.ID, o.Owner, o.Late = fmt.Sprint(i), "x", true
+			say := control.NoteCorrection(t.Context(), b.log, b.Control, o)
+			if o.Hold.Number > 0 {
+				say = errors.Join(say, control.NoteHold(t.Context(), b.log, b.Control, &o, o.From, o.To))
+			}
+			if err := errors.Join(say, control.NoteCorrected(t.Context(), b.log, b.Control, &o, "")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.clicks.windows[0].Late, b.clicks.windows[1].Late = rows("a1 c1"), rows("b5")
+		q := all
+		q.Late = c.late
+		if _, got := b.compare(q); got != c.want || b.clicks.late != (c.want != "") {
+			t.Errorf("%s: %s, late clicks looked for: %v", name, got, b.clicks.late)
+		}
 	}
 }

@@ -14,6 +14,7 @@ type ReplayQuestion struct {
 	Range   Range
 	Ads     []string // only these; none means all
 	Source  string   // where clicks are read from; empty leaves it to the API
+	Late    bool     // count clicks that came too late as well
 	Inexact bool     // publish also what cannot be known to be exact
 	Resume  bool     // finish what was begun: nothing but Inexact is used then
 }
@@ -41,6 +42,9 @@ func (q *ReplayQuestion) query() url.Values {
 	values := q.Range.query()
 	if q.Source != "" {
 		values.Set("source", q.Source)
+	}
+	if q.Late {
+		values.Set("late", "true")
 	}
 	values["ad_id"] = q.Ads
 	return values
