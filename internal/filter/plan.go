@@ -1,5 +1,7 @@
 package filter
 
+import "maps"
+
 // plan is how a set is asked. Each filter is a chain of conditions that must all
 // hold. Those that compare one text with constants, and nothing else, are
 // worked out beforehand for each constant: one look-up of the text answers them
@@ -49,8 +51,11 @@ func makePlan(roots []*node, tests []test) plan {
 				looked[key] = &draft{text: *t}
 				order = append(order, key)
 			}
-			looked[key].conditions = append(looked[key].conditions, condition)
-			looked[key].filters = append(looked[key].filters, i)
+			v := p.verdict(condition)
+			if before := looked[key].makes[i]; before != nil {
+				v = before.not().or(v.not()).not()
+			}
+			looked[key].makes[i] = v
 		}
 	}
 	for _, key := range order {
@@ -61,9 +66,8 @@ func makePlan(roots []*node, tests []test) plan {
 
 // draft is what a table is made from.
 type draft struct {
-	text       text
-	conditions []*node
-	filters    []int // by condition: the filter that demands it
+	text  text
+	makes [64]*verdict // by filter: what it demands of the text; nil when nothing
 }
 
 // conjuncts takes a predicate apart into conditions that must all hold.
@@ -101,52 +105,72 @@ func (p *plan) onlyText(n *node) *text {
 
 // table works a draft out.
 func (p *plan) table(d *draft) table {
-	t := table{text: d.text, masks: map[string]uint64{}}
-	for _, condition := range d.conditions {
-		p.constants(condition, func(v string) { t.masks[v] = 0 })
-	}
-	mask := func(value string, listed bool) uint64 {
-		m := p.all
-		for i, condition := range d.conditions {
-			if !p.of(condition, value, listed) {
-				m &^= 1 << d.filters[i]
-			}
+	t := table{text: d.text, masks: map[string]uint64{}, others: p.all}
+	for i, v := range d.makes {
+		if v != nil && !v.others {
+			t.others &^= 1 << i
 		}
-		return m
 	}
-	for v := range t.masks {
-		t.masks[v] = mask(v, true)
+	for i, v := range d.makes {
+		if v == nil {
+			continue
+		}
+		for value := range v.but {
+			if _, ok := t.masks[value]; !ok {
+				t.masks[value] = t.others
+			}
+			t.masks[value] ^= 1 << i
+		}
 	}
-	t.others = mask("", false)
 	return t
 }
 
-func (p *plan) constants(n *node, yield func(string)) {
-	if n == nil {
-		return
-	}
-	if n.verb == ask {
-		for v := range p.tests[n.test].(*amongTexts).list {
-			yield(v)
-		}
-	}
-	p.constants(n.a, yield)
-	p.constants(n.b, yield)
+// verdict is of which values of a text a condition is true: of all others, or of none, but of some it is
+// the opposite.
+type verdict struct {
+	others bool
+	but    map[string]struct{}
 }
 
-// of tells whether a condition that [plan.onlyText] took is true of a value; of one
-// that no condition lists, no test is.
-func (p *plan) of(n *node, value string, listed bool) bool {
+// verdict works out a condition that [plan.onlyText] took.
+func (p *plan) verdict(n *node) *verdict {
 	switch n.verb {
 	case and:
-		return p.of(n.a, value, listed) && p.of(n.b, value, listed)
+		return p.verdict(n.a).not().or(p.verdict(n.b).not()).not()
 	case or:
-		return p.of(n.a, value, listed) || p.of(n.b, value, listed)
+		return p.verdict(n.a).or(p.verdict(n.b))
 	case not:
-		return !p.of(n.a, value, listed)
+		return p.verdict(n.a).not()
 	}
-	_, ok := p.tests[n.test].(*amongTexts).list[value]
-	return ok && listed
+	return &verdict{but: maps.Clone(p.tests[n.test].(*amongTexts).list)}
+}
+
+func (v *verdict) not() *verdict {
+	v.others = !v.others
+	return v
+}
+
+// or is true where either is. It makes use of both, and takes as long as the lesser is long, so
+// that a condition of many takes no longer than it is long itself.
+func (v *verdict) or(o *verdict) *verdict {
+	if len(v.but) < len(o.but) {
+		v, o = o, v
+	}
+	switch {
+	case !v.others && !o.others:
+		maps.Copy(v.but, o.but)
+	case v.others && o.others: // false where both are
+		maps.DeleteFunc(o.but, func(value string, _ struct{}) bool { _, both := v.but[value]; return !both })
+		return o
+	case v.others:
+		for value := range o.but {
+			delete(v.but, value)
+		}
+	default:
+		maps.DeleteFunc(o.but, func(value string, _ struct{}) bool { _, is := v.but[value]; return is })
+		return o
+	}
+	return v
 }
 
 // holds tells whether a predicate is true of a click. It asks no test twice
