@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/clickagg/clickagg/config"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/dimension"
-	"github.com/clickagg/clickagg/internal/stream"
 )
 
 func filterCommand() *cobra.Command {
@@ -74,15 +71,15 @@ func filterApplyCommand() *cobra.Command {
 			"configuration's filters when they start or reload, so give them the same.",
 		Example: "  clickagg filter apply --config clickagg.yaml", Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withFilters(c, func(ctx context.Context, log stream.Log, topic string, cfg config.Config, out io.Writer) error {
-				if cfg.Filters == nil {
+			return withControl(c, dimension.ErrUsage, func(ctx context.Context, p *process) error {
+				if p.cfg.Filters == nil {
 					return fmt.Errorf("%w: the configuration has no filters; write filters: [] to count by none", dimension.ErrUsage)
 				}
-				change, err := dimension.Apply(ctx, log, topic, filterSet(cfg))
+				change, err := dimension.Apply(ctx, p.log, p.topics.Control, filterSet(p.cfg))
 				if err != nil {
 					return err
 				}
-				return change.Print(out)
+				return change.Print(c.OutOrStdout())
 			})
 		},
 	}
@@ -101,12 +98,12 @@ func filterListCommand() *cobra.Command {
 			if output != "table" && output != "json" {
 				return usage(fmt.Errorf("filter list: --output %q is not table or json", output))
 			}
-			return withFilters(c, func(ctx context.Context, log stream.Log, topic string, _ config.Config, out io.Writer) error {
-				list, err := dimension.List(ctx, log, topic)
+			return withControl(c, dimension.ErrUsage, func(ctx context.Context, p *process) error {
+				list, err := dimension.List(ctx, p.log, p.topics.Control)
 				if err != nil {
 					return err
 				}
-				return dimension.Print(out, list, output == "json")
+				return dimension.Print(c.OutOrStdout(), list, output == "json")
 			})
 		},
 	}
@@ -115,8 +112,9 @@ func filterListCommand() *cobra.Command {
 	return c
 }
 
-// withFilters hands the log of an installation to what a command does with its filters.
-func withFilters(c *cobra.Command, do func(ctx context.Context, log stream.Log, topic string, cfg config.Config, out io.Writer) error) error {
+// withControl hands an installation, with its log, to what a command does with its control topic. An
+// error that is a wrong one is a mistake of usage.
+func withControl(c *cobra.Command, wrong error, do func(ctx context.Context, p *process) error) error {
 	cfg, err := settings(c)
 	if err != nil {
 		return err
@@ -129,11 +127,9 @@ func withFilters(c *cobra.Command, do func(ctx context.Context, log stream.Log, 
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	if err := do(ctx, log, p.topics.Control, cfg, c.OutOrStdout()); err != nil {
-		if errors.Is(err, dimension.ErrUsage) {
-			return usage(err)
-		}
-		return err
+	p.log = log
+	if err = do(ctx, p); errors.Is(err, wrong) {
+		return usage(err)
 	}
-	return nil
+	return err
 }

@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/clickagg/clickagg/internal/api"
-	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/hot"
 	"github.com/clickagg/clickagg/internal/stream"
 )
@@ -67,26 +64,13 @@ func hotSubcommand(use, short, long, example string, args cobra.PositionalArgs,
 			if output != "table" && output != "json" {
 				return usage(fmt.Errorf("%s: --output %q is not table or json", c.CommandPath(), output))
 			}
-			cfg, err := settings(c)
-			if err != nil {
-				return err
-			}
-			p := &process{cfg: cfg, topics: click.TopicsOf(cfg.Kafka.TopicPrefix)}
-			ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
-			defer cancel()
-			log, err := p.dial(ctx)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = log.Close() }()
-			list, err := do(ctx, log, p.topics.Control, args)
-			switch {
-			case errors.Is(err, hot.ErrUsage):
-				return usage(err)
-			case err != nil:
-				return err
-			}
-			return hot.Print(c.OutOrStdout(), list, output == "json")
+			return withControl(c, hot.ErrUsage, func(ctx context.Context, p *process) error {
+				list, err := do(ctx, p.log, p.topics.Control, args)
+				if err != nil {
+					return err
+				}
+				return hot.Print(c.OutOrStdout(), list, output == "json")
+			})
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "table", "table or json")

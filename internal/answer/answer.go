@@ -120,7 +120,10 @@ func (r *Reader) Count(ctx context.Context, filter string, ad []byte, from, to i
 	if err != nil {
 		return Count{}, err
 	}
-	return c, r.Confirm(ctx, &c.Frame)
+	if err := r.Confirm(ctx, &c.Frame); err != nil {
+		return Count{}, err
+	}
+	return c, nil
 }
 
 func (r *Reader) count(ctx context.Context, filter string, ad []byte, f Frame) (Count, error) {

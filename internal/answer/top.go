@@ -78,7 +78,10 @@ func (r *Reader) Top(ctx context.Context, filter string, n int, from, to int64) 
 		return Top{}, err
 	}
 	t.Revision = q.revision()
-	return t, r.Confirm(ctx, &t.Frame)
+	if err := r.Confirm(ctx, &t.Frame); err != nil {
+		return Top{}, err
+	}
+	return t, nil
 }
 
 // bounds is what the lists say of one ad: at least sum, and at most sum plus

@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"github.com/clickagg/clickagg/internal/bench"
 	"github.com/clickagg/clickagg/internal/servers"
 	"github.com/clickagg/clickagg/storage"
 	"github.com/clickagg/clickagg/storage/cassandra"
@@ -27,8 +26,6 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var o options
 	flag.IntVar(&o.ads, "ads", 100_000, "distinct ads")
 	flag.IntVar(&o.hours, "hours", 24, "hours of clicks")
@@ -36,19 +33,7 @@ func main() {
 	flag.Float64Var(&o.zipf, "zipf", 1.1, "exponent of the ads' popularity")
 	flag.IntVar(&o.clients, "clients", 16, "clients that ask at once, each again when it is answered")
 	flag.DurationVar(&o.long, "long", 10*time.Second, "how long each question is asked")
-	only := flag.String("store", "", "cassandra or embedded; empty is both")
-	flag.Parse()
-	var err error
-	if *only != "cassandra" {
-		err = o.embedded(ctx, os.Stdout)
-	}
-	if err == nil && *only != "embedded" {
-		err = o.cassandra(ctx, os.Stdout)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "query:", err)
-		os.Exit(1)
-	}
+	bench.Stores("query", bench.Store{Name: "embedded", Measure: o.embedded}, bench.Store{Name: "cassandra", Measure: o.cassandra})
 }
 
 // embedded measures the store inside the process.

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/clickagg/clickagg/internal/bench"
@@ -31,27 +29,13 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 3, "runs of each setting, in turns")
 	flag.DurationVar(&o.long, "long", 4*time.Second, "how long a run is")
 	flag.StringVar(&o.only, "only", "", "settings with one of these words in their names, commas between, beside the defaults; empty is all")
 	flag.BoolVar(&o.synced, "synced", false, "Cassandra syncs every write to disk before it acknowledges it, as in the tests of one node")
 	flag.DurationVar(&o.warm, "warm", time.Minute, "how long Cassandra works before anything is measured")
-	store := flag.String("store", "", "cassandra or embedded; empty is both")
-	flag.Parse()
-	var err error
-	if *store != "embedded" {
-		err = o.cassandra(ctx, os.Stdout)
-	}
-	if err == nil && *store != "cassandra" {
-		err = o.embedded(ctx, os.Stdout)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "writer:", err)
-		os.Exit(1)
-	}
+	bench.Stores("writer", bench.Store{Name: "cassandra", Measure: o.cassandra}, bench.Store{Name: "embedded", Measure: o.embedded})
 }
 
 // cassandra measures a real one.
