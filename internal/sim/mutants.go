@@ -54,6 +54,13 @@ const (
 	finalRowsLost            // a row of a filter is not sent when its window becomes final
 	correctsAllOnly          // a correction does not reach the filters
 	staleDigests             // a newer row in the store keeps an older one's digest
+	hastyChange              // an operator publishes before the store knows of the hold
+	endsEarly                // and says that it is done with the first change
+	sameRevision             // and does not raise the revision
+	totalsOnly               // a recount compares totals only
+	halfRecount              // or counts one source only
+	blindReader              // a reader does not look what is held
+	asksOnce                 // or looks before it reads, and not after
 	mutants                  // one past the last
 )
 
@@ -63,7 +70,7 @@ var mutantNames = [mutants]string{
 	"own tick", "loses a part", "own clock", "always ended", "ends anyhow", "reopens", "forgets silence", "silent begin", "same term", "anyone commits", "unaware",
 	"opens alone", "misses spreads", "newest spread", "by source", "newest share", "ranks shares",
 	"misses filters", "newest filters", "one set", "unmasked shares", "forgets masks", "final rows lost", "corrects all only",
-	"stale digests",
+	"stale digests", "hasty change", "ends early", "same revision", "totals only", "half recount", "blind reader", "asks once",
 }
 
 func (m mutant) String() string { return mutantNames[m] }
@@ -83,6 +90,8 @@ func (m mutant) log(h handle, w *world) stream.Log {
 		return &misrouter{handle: h, m: m, w: w}
 	case newestFilters, oneSet, unmaskedShares, finalRowsLost, correctsAllOnly:
 		return &sieve{handle: h, m: m, w: w}
+	case endsEarly, sameRevision:
+		return &fickle{handle: h, m: m, w: w}
 	case forgetsSources, marksFirst, anyOrder, restartedVersions, freeIdle, letsGo, losesPart, sameTerm:
 		return &liar{handle: h, m: m, w: w}
 	}

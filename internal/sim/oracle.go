@@ -7,8 +7,8 @@ import (
 	"github.com/clickagg/clickagg/internal/control"
 )
 
-// answer is what the raw log says, found the slow and obvious way.
-type answer struct {
+// truth is what the raw log says, found the slow and obvious way.
+type truth struct {
 	counts   map[cellKey]click.Sum
 	valid    int64 // distinct valid clicks
 	repeats  int64
@@ -22,8 +22,8 @@ type answer struct {
 // of shards, crashes, or the order between partitions. Since when the topic is
 // live, and which filters hold when, it takes from the control topic, which is part of the log, and where a source
 // was handed over to other rules from its positions.
-func (w *world) oracle() answer {
-	a := answer{counts: map[cellKey]click.Sum{}}
+func (w *world) oracle() truth {
+	a := truth{counts: map[cellKey]click.Sum{}}
 	seen := map[string]bool{}
 	live := int64(click.None)
 	for _, r := range w.log.topics[w.topics.Control].partitions[0] {
@@ -39,7 +39,7 @@ func (w *world) oracle() answer {
 	return a
 }
 
-func (w *world) recount(partition []click.Record, produced []event, eras []era, live int64, seen map[string]bool, a *answer) {
+func (w *world) recount(partition []click.Record, produced []event, eras []era, live int64, seen map[string]bool, a *truth) {
 	c := w.cfg
 	var now rules
 	mark, last, closed := int64(click.None), int64(click.None), int64(click.None)

@@ -8,7 +8,7 @@ import (
 
 // checkRankings recounts every window's ranked list under each filter, and holds the lineage,
 // one for all, against the newest of them.
-func (w *world) checkRankings(a *answer) error {
+func (w *world) checkRankings(a *truth) error {
 	clicks := map[listKey]int64{}
 	for k, sum := range a.counts {
 		clicks[listKey{k.filter, k.start}] += sum.Count
@@ -34,7 +34,7 @@ func (w *world) checkRankings(a *answer) error {
 	return nil
 }
 
-func (w *world) checkRanking(a *answer, of listKey, r *click.Ranking) error {
+func (w *world) checkRanking(a *truth, of listKey, r *click.Ranking) error {
 	for i, row := range r.Top {
 		if a.counts[cellKey{of.filter, string(row.Ad), of.start}].Count != row.Count {
 			return w.failure("ranking of %v: %s has %d", of, row.Ad, row.Count)

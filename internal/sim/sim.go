@@ -20,6 +20,8 @@ type Result struct {
 	Shares                           int64 // counts of a spread ad that a shard told of
 	Sets                             int   // sets of filters that held
 	Filtered                         int64 // counts of an ad under a filter
+	Replays                          int   // that changed something
+	Finals                           int   // answers that a reader was told are final
 }
 
 // Add adds another history's.
@@ -39,6 +41,8 @@ func (r *Result) Add(o Result) {
 	r.Shares += o.Shares
 	r.Sets += o.Sets
 	r.Filtered += o.Filtered
+	r.Replays += o.Replays
+	r.Finals += o.Finals
 }
 
 // Run plays one whole history and returns the first broken promise.
@@ -52,7 +56,9 @@ func run(choose Chooser, m mutant) (Result, error) {
 	if m >= opensAlone && m <= ranksShares || m == unmaskedShares {
 		weather.heat(choose) // nor in each an ad is hot
 	}
-	if m >= missesFilters {
+	if m >= hastyChange {
+		weather.ruled, weather.replays, weather.spoils, weather.freeze, weather.events = 0, 5_000, 100, 200, 30
+	} else if m >= missesFilters {
 		weather.sifts = 200 // nor do filters change
 	}
 	cfg := defaults()
@@ -68,6 +74,7 @@ func run(choose Chooser, m mutant) (Result, error) {
 	r := Result{
 		Steps: w.steps, Kills: w.kills, Zombies: w.zombies,
 		Counted: a.valid, Repeats: a.repeats, Late: a.late, Rejected: a.rejected, Refused: w.refused,
+		Replays: w.replays, Finals: w.finals,
 	}
 	for _, eras := range w.eras {
 		r.Ruled += max(0, len(eras)-1)
@@ -111,6 +118,11 @@ func (w *world) play() error {
 			return err
 		}
 	}
+	if w.weather.replays > 0 {
+		if err := w.aftermath(); err != nil {
+			return err
+		}
+	}
 	w.resting = true
 	// Far enough that nothing produced so far can be held open, and every held
 	// request has landed.
@@ -125,7 +137,29 @@ func (w *world) play() error {
 	if err := w.rest(); err != nil {
 		return err
 	}
+	for w.finale = true; w.weather.replays > 0 && !w.replayed; {
+		if err := w.turn(); err != nil {
+			return err
+		}
+	}
 	return w.check()
+}
+
+// aftermath goes on after most windows were closed for good, with a click now and then.
+func (w *world) aftermath() error {
+	w.now += w.cfg.size + w.cfg.rules.lateness + w.cfg.rules.delay + w.cfg.future
+	for range w.cfg.sources {
+		w.maker.produce()
+	}
+	for range 500 + w.choose(2_000, "how long it goes on") {
+		if w.choose(100, "produce now") == 0 {
+			w.maker.produce()
+		}
+		if err := w.turn(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // turn lets one thing happen.
@@ -254,6 +288,9 @@ func (w *world) disturb() {
 	if w.weather.oneIn(w, w.weather.sifts, "an operator sets other filters") {
 		w.sift()
 	}
+	if w.weather.replays > 0 && w.weather.oneIn(w, w.weather.spoils, "something stored is spoilt") {
+		w.damage()
+	}
 	if w.weather.oneIn(w, w.weather.wipe, "the snapshots are lost") {
 		w.snaps = map[string][]byte{}
 	}
@@ -339,6 +376,9 @@ func (w *world) check() error {
 			return w.failure("P1: %s at %d under %s: counted %d, the log says none", k.ad, k.start, k.filter, got.Count)
 		}
 	}
+	if h := w.db.held(); h.From != h.To {
+		return w.failure("liveness: from %d to %d is still held", h.From, h.To)
+	}
 	if done, _ := w.db.until(); done < last+w.cfg.size {
 		return w.failure("liveness: complete until %d, the last window ends at %d", done, last+w.cfg.size)
 	}
@@ -363,6 +403,9 @@ func (w *world) checkEmissions() error {
 	for reducer, partition := range w.log.topics[w.topics.Partials].partitions {
 		for i := range partition {
 			var p click.Partial
+			if click.IsCorrection(partition[i].Value) {
+				continue
+			}
 			if err := p.Parse(partition[i].Value); err != nil {
 				return fmt.Errorf("partial at %d: %w", partition[i].Offset, err)
 			}
@@ -377,7 +420,7 @@ func (w *world) checkEmissions() error {
 }
 
 // checkAccount adds up the last partials: P5, and the oracle's own accounting.
-func (w *world) checkAccount(a *answer) error {
+func (w *world) checkAccount(a *truth) error {
 	tallies := map[int32]click.Tally{}
 	accounts := map[int32]click.Account{}
 	for s := range w.cfg.shards {
@@ -424,6 +467,9 @@ func (w *world) lastPartial(shard int32) (*click.Partial, error) {
 	var last *click.Partial
 	for _, r := range w.log.topics[w.topics.Partials].partitions[0] {
 		var p click.Partial
+		if click.IsCorrection(r.Value) {
+			continue
+		}
 		if err := p.Parse(r.Value); err != nil {
 			return nil, fmt.Errorf("partial at %d: %w", r.Offset, err)
 		}

@@ -30,16 +30,18 @@ type database struct {
 	rankings map[listKey]click.Ranking
 	lineages map[int64]click.Lineage
 	marks    map[[2]int32]storage.Mark
-	fault    error // first broken promise
-	naive    bool  // planted fault: the last write wins, whatever its version
-	adds     bool  // planted fault: counts are added up
-	stale    bool  // planted fault: a newer row leaves the digest as it is
+	fault    error            // first broken promise
+	naive    bool             // planted fault: the last write wins, whatever its version
+	adds     bool             // planted fault: counts are added up
+	stale    bool             // planted fault: a newer row leaves the digest as it is
+	spoilt   map[cellKey]bool // what is not as it was stored
+	released func()           // a correction is said to be done
 }
 
 func newDatabase() *database {
 	return &database{
 		cells: map[cellKey]click.Result{}, rankings: map[listKey]click.Ranking{}, lineages: map[int64]click.Lineage{},
-		marks: map[[2]int32]storage.Mark{},
+		marks: map[[2]int32]storage.Mark{}, spoilt: map[cellKey]bool{},
 	}
 }
 
@@ -57,20 +59,21 @@ func (d *database) put(r *click.Result) {
 		case r.Version < old.Version:
 			return
 		case r.Version == old.Version:
-			if r.Sum() != old.Sum() || r.Revision != old.Revision || r.State != old.State {
+			if !d.spoilt[k] && (r.Sum() != old.Sum() || r.Revision != old.Revision || r.State != old.State) {
 				d.broken("P3: %v of %s at %d has version %d twice: %+v and %+v", k.ad, r.State, k.start, r.Version, old.Sum(), r.Sum())
 			}
 			return
 		}
 	}
-	if ok {
+	if ok && (old.Count > 0 || !d.spoilt[k]) {
 		d.judge(k, &old, r)
 	}
+	delete(d.spoilt, k)
 	complete, closed := d.until()
 	if r.Count != old.Count && r.State != click.Corrected && r.Start+r.Size <= complete {
 		d.broken("P2: %s at %d became %d though the minute was said to be complete", k.ad, k.start, r.Count)
 	}
-	if r.Count != old.Count && r.Start+r.Size <= closed {
+	if held := d.held(); r.Sum() != old.Sum() && r.Start+r.Size <= closed && !held.Holds(r.Start, r.Start+r.Size) {
 		d.broken("P2: %s at %d became %d though the minute was said to be closed for good", k.ad, k.start, r.Count)
 	}
 	now := *r
@@ -111,11 +114,21 @@ func (d *database) apply(b *storage.Batch) {
 	for i := range b.Lineages {
 		d.trace(&b.Lineages[i])
 	}
+	before := d.held()
 	for _, m := range b.Marks {
 		k := [2]int32{m.Partition, m.Reducer}
-		if old, ok := d.marks[k]; !ok || m.Watermark > old.Watermark {
-			d.marks[k] = m
+		now, ok := d.marks[k]
+		if !ok || m.Watermark > now.Watermark {
+			now.Partition, now.Partitions, now.Reducer, now.Reducers = m.Partition, m.Partitions, m.Reducer, m.Reducers
+			now.Watermark, now.Closed = m.Watermark, m.Closed
 		}
+		if m.Hold.Number > now.Hold.Number || m.Hold.Number == now.Hold.Number && m.Hold.Done {
+			now.Hold = m.Hold
+		}
+		d.marks[k] = now
+	}
+	if now := d.held(); before.From < before.To && now.From == now.To {
+		d.released()
 	}
 }
 
@@ -140,8 +153,8 @@ func (d *database) until() (complete, closed int64) {
 	return storage.Until(slices.Collect(maps.Values(d.marks)))
 }
 
-// client is the store as one process sees it. Only writing is simulated, and
-// what writing asks; the questions have tests of their own.
+// client is the store as one process sees it. Only what processes of a history ask is
+// simulated; the questions have tests of their own.
 type client struct {
 	p *proc
 	storage.Store
@@ -153,12 +166,8 @@ func (c client) ID() string { return "sim" }
 // Marks implements storage.Store: it may be away.
 func (c client) Marks(ctx context.Context) ([]storage.Mark, error) {
 	w := c.p.w
-	c.p.pass()
-	if err := ctx.Err(); err != nil {
+	if err := c.away(ctx); err != nil {
 		return nil, err
-	}
-	if w.weather.oneIn(w, w.weather.away, "the store is away") {
-		return nil, storage.ErrUnavailable
 	}
 	return slices.Collect(maps.Values(w.db.marks)), nil
 }

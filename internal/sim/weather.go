@@ -20,6 +20,8 @@ type weather struct {
 	hot                                                      int // so many clicks in a window make an ad hot
 	pins                                                     int // an operator spreads an ad or ends that
 	sifts                                                    int // an operator sets other filters
+	replays                                                  int // ms between two replays, at most; rules stay then
+	spoils                                                   int // something stored is spoilt
 	ahead                                                    int // ms that are opened beyond what is needed
 	standby                                                  bool
 	guarded                                                  bool // the coordinator asks who commits; it always asks mappers
@@ -60,6 +62,10 @@ func drawWeather(choose Chooser) weather {
 		w.heat(choose)
 	}
 	w.sifts = often("filters", 1000, 200)
+	if w.ruled == 0 {
+		w.replays = often("replays", 60_000, 5_000)
+		w.spoils = []int{1000, 100}[choose(2, "weather: the store spoils")]
+	}
 	w.lopsided = []int{0, w.events / 2}[choose(2, "weather: lopsided")]
 	return w
 }
@@ -67,7 +73,7 @@ func drawWeather(choose Chooser) weather {
 // handOvers lets sources change hands and rules all the time, in order as a rule, with
 // clicks such that the rules matter.
 func (w *weather) handOvers() {
-	w.ruled, w.moves, w.freeze, w.late, w.disorder, w.kill = 3, 100, 500, 5, 3, 0
+	w.ruled, w.moves, w.freeze, w.late, w.disorder, w.kill, w.replays = 3, 100, 500, 5, 3, 0, 0
 }
 
 // heat lets ads become hot and cool again, and operators interfere.

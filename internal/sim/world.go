@@ -69,6 +69,14 @@ type world struct {
 	zombies int
 	refused int
 	resting bool // no more faults: everything must come to rest
+
+	damages  int // of the store
+	replays  int // that changed something
+	finals   int // answers that were called final
+	answers  map[question]asked
+	reading  []*reading
+	finale   bool // everything is at rest, and replayed once more
+	replayed bool
 }
 
 // role is one place in the pipeline: a source, a shard, its standby, a reducer or a
@@ -111,7 +119,9 @@ func newWorld(choose Chooser, cfg settings, weather weather, m mutant) *world {
 		choose: choose, weather: weather, cfg: cfg, mutant: m, now: 1_764_000_000_000,
 		log: newCluster(), db: newDatabase(), snaps: map[string][]byte{}, topics: click.TopicsOf("clickagg"),
 		produced: make([][]event, cfg.sources), eras: make([][]era, cfg.sources), ruled: map[string]rules{},
+		answers: map[question]asked{},
 	}
+	w.db.released = w.released
 	w.db.naive, w.db.adds, w.db.stale = m == lastWriteWins, m == increments, m == staleDigests
 	for name, n := range map[string]int{
 		input: cfg.sources, w.topics.Shuffle: cfg.shards, w.topics.Partials: cfg.reducers,
@@ -129,7 +139,6 @@ func newWorld(choose Chooser, cfg settings, weather weather, m mutant) *world {
 // makeRoles wires the real stages to the fakes, as cmd does to the real things.
 func (w *world) makeRoles() {
 	c, nop := w.cfg, zap.NewNop()
-	router := click.NewRouter(secret, int32(c.shards))
 	add := func(name string, run func(ctx context.Context, p *proc) error) {
 		skew := int64(w.choose(int(2*w.weather.skew(c.margin)), "clock skew of "+name))
 		w.roles = append(w.roles, &role{name: name, skew: (skew + 1) / 2 * (1 - 2*(skew%2)), run: run, rules: c.rules})
@@ -137,14 +146,11 @@ func (w *world) makeRoles() {
 	source := stream.Topic{Name: input, ID: w.log.topics[input].id, Partitions: int32(c.sources)}
 	for i := range c.sources {
 		add("mapper "+strconv.Itoa(i), func(ctx context.Context, p *proc) error {
+			judge := w.judge(p.rules)
+			judge.Rules.Tick = w.tick()
 			m := mapper.New(w.mutant.log(handle{p}, w), mapper.Config{
 				Group: mapperGroup, Topics: w.topics, Trusted: func(string) bool { return true }, Rules: p.rules.keys(),
-				Rule: rule.Config{
-					Size: c.size, Lateness: p.rules.lateness, Delay: p.rules.delay, MaxFuture: c.future, IdleTimeout: c.idle,
-					EventIDField: "event_id", AdIDField: "ad_id", TimeField: "ts", TimeUnit: rule.Millis,
-					MaxRecordBytes: 1 << 16, SectionClicks: 5, Router: router, Shards: int32(c.shards),
-					Rules: click.Rules{Horizon: p.rules.horizon, MaxIDs: 1 << 20, MaxAds: 1 << 20, Top: ranked, Tick: w.tick()},
-				},
+				Rule:           judge,
 				Ahead:          time.Duration(w.weather.ahead) * time.Millisecond,
 				CommitInterval: second, Heartbeat: second / 2, SkewMargin: second * 2, MaxLead: second * 600,
 				Rejected: 1, Late: 1,
@@ -161,7 +167,7 @@ func (w *world) makeRoles() {
 						Shards: int32(c.shards), Reducers: int32(c.reducers), Size: c.size, Filter: click.FilterAll, PartialBytes: w.partialBytes(),
 					},
 					Background: func(f func()) { f() },
-					Hot:        aggregator.Hot{Threshold: int64(w.weather.hot), Shards: int32(c.shards), Router: router},
+					Hot:        aggregator.Hot{Threshold: int64(w.weather.hot), Shards: int32(c.shards), Router: w.router()},
 				}, clock{p}, aggregator.NewMetrics(nil), nop)
 				return a.Shard(ctx, int32(i))
 			})
@@ -184,6 +190,23 @@ func (w *world) makeRoles() {
 		add("results "+strconv.Itoa(i), func(ctx context.Context, p *proc) error {
 			return w.writer(p).Results(ctx, int32(i))
 		})
+	}
+	if w.weather.replays > 0 {
+		add("operator", w.replay)
+		add("reader", w.read)
+	}
+}
+
+func (w *world) router() click.Router { return click.NewRouter(secret, int32(w.cfg.shards)) }
+
+// judge is how clicks are judged by some rules.
+func (w *world) judge(r rules) rule.Config {
+	c := w.cfg
+	return rule.Config{
+		Size: c.size, Lateness: r.lateness, Delay: r.delay, MaxFuture: c.future, IdleTimeout: c.idle,
+		EventIDField: "event_id", AdIDField: "ad_id", TimeField: "ts", TimeUnit: rule.Millis,
+		MaxRecordBytes: 1 << 16, SectionClicks: 5, Router: w.router(), Shards: int32(c.shards),
+		Rules: click.Rules{Horizon: r.horizon, MaxIDs: 1 << 20, MaxAds: 1 << 20, Top: ranked, Tick: 1_000},
 	}
 }
 
