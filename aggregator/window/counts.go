@@ -38,13 +38,15 @@ func (c *counts) touchIndex(h uint64) uint64 {
 	return c.index[int(uint32(h))&(len(c.index)-1)]
 }
 
-// touchEntry loads the entry that the first place of the index leads to.
+// touchEntry loads the entry that the first place of the index leads to, both ends of it: it may
+// lie in two lines of the cache.
 func (c *counts) touchEntry(h uint64) uint64 {
 	v := uint32(c.touchIndex(h))
 	if v == 0 {
 		return 0
 	}
-	return uint64(c.entries[v-1].Count)
+	e := &c.entries[v-1]
+	return uint64(e.at) + e.Digest
 }
 
 // add counts a click of an ad, with its digest, and returns the ad's place. It returns -1, and counts

@@ -36,35 +36,10 @@ func (f *fickle) Append(ctx context.Context, topic string, messages []stream.Mes
 	return f.handle.Append(ctx, topic, messages)
 }
 
-// store is the store as an operator sees it who breaks the rule the mutant stands for.
-func (m mutant) store(c client) storage.Store {
-	if m == hastyChange {
-		return hasteful{c}
-	}
-	return c
-}
-
-// hasteful takes it for granted that every mark has the newest hold.
-type hasteful struct{ client }
-
-func (h hasteful) Marks(ctx context.Context) ([]storage.Mark, error) {
-	marks, err := h.client.Marks(ctx)
-	facts := h.p.w.facts()
-	for i := range marks {
-		if now, busy := facts.Correcting(); busy && marks[i].Hold.Number < now.Hold.Number {
-			marks[i].Hold = now.Hold
-		}
-	}
-	return marks, err
-}
-
 // questions is the store as a reader sees it who breaks a rule.
 func (m mutant) questions(c client) storage.Store {
-	switch m {
-	case blindReader:
+	if m == blindReader {
 		return blinded{c}
-	case asksOnce:
-		return &once{client: c}
 	}
 	return c
 }
@@ -78,19 +53,4 @@ func (b blinded) Marks(ctx context.Context) ([]storage.Mark, error) {
 		marks[i].Hold = click.Hold{}
 	}
 	return marks, err
-}
-
-// once does not look at the marks after the rows.
-type once struct {
-	client
-	marks []storage.Mark
-	again bool
-}
-
-func (o *once) Marks(ctx context.Context) (_ []storage.Mark, err error) {
-	if !o.again {
-		o.marks, err = o.client.Marks(ctx)
-	}
-	o.again = err == nil && !o.again
-	return o.marks, err
 }

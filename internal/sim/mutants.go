@@ -54,13 +54,12 @@ const (
 	finalRowsLost            // a row of a filter is not sent when its window becomes final
 	correctsAllOnly          // a correction does not reach the filters
 	staleDigests             // a newer row in the store keeps an older one's digest
-	hastyChange              // an operator publishes before the store knows of the hold
-	endsEarly                // and says that it is done with the first change
+	endsEarly                // an operator says that a correction is done with its first change
 	sameRevision             // and does not raise the revision
 	totalsOnly               // a recount compares totals only
 	halfRecount              // or counts one source only
 	blindReader              // a reader does not look what is held
-	asksOnce                 // or looks before it reads, and not after
+	expiresEarly             // the raw store lets go of more than is archived
 	mutants                  // one past the last
 )
 
@@ -70,7 +69,7 @@ var mutantNames = [mutants]string{
 	"own tick", "loses a part", "own clock", "always ended", "ends anyhow", "reopens", "forgets silence", "silent begin", "same term", "anyone commits", "unaware",
 	"opens alone", "misses spreads", "newest spread", "by source", "newest share", "ranks shares",
 	"misses filters", "newest filters", "one set", "unmasked shares", "forgets masks", "final rows lost", "corrects all only",
-	"stale digests", "hasty change", "ends early", "same revision", "totals only", "half recount", "blind reader", "asks once",
+	"stale digests", "ends early", "same revision", "totals only", "half recount", "blind reader", "expires early",
 }
 
 func (m mutant) String() string { return mutantNames[m] }

@@ -10,7 +10,8 @@ import (
 // truth is what the raw log says, found the slow and obvious way.
 type truth struct {
 	counts   map[cellKey]click.Sum
-	valid    int64 // distinct valid clicks
+	admitted map[cellKey]click.Sum // with late clicks
+	valid    int64                 // distinct valid clicks
 	repeats  int64
 	late     int64
 	rejected int64
@@ -23,8 +24,8 @@ type truth struct {
 // live, and which filters hold when, it takes from the control topic, which is part of the log, and where a source
 // was handed over to other rules from its positions.
 func (w *world) oracle() truth {
-	a := truth{counts: map[cellKey]click.Sum{}}
-	seen := map[string]bool{}
+	a := truth{counts: map[cellKey]click.Sum{}, admitted: map[cellKey]click.Sum{}}
+	seen, met := map[string]bool{}, map[string]bool{}
 	live := int64(click.None)
 	for _, r := range w.log.topics[w.topics.Control].partitions[0] {
 		if string(r.Key[:min(5, len(r.Key))]) == "live/" && live == click.None {
@@ -34,12 +35,12 @@ func (w *world) oracle() truth {
 	facts := w.facts()
 	a.filters = facts.FilterSpans(click.None)
 	for p, partition := range w.log.topics[input].partitions {
-		w.recount(partition, w.produced[p], w.eras[p], live, seen, &a)
+		w.recount(partition, w.produced[p], w.eras[p], live, seen, met, &a)
 	}
 	return a
 }
 
-func (w *world) recount(partition []click.Record, produced []event, eras []era, live int64, seen map[string]bool, a *truth) {
+func (w *world) recount(partition []click.Record, produced []event, eras []era, live int64, seen, met map[string]bool, a *truth) {
 	c := w.cfg
 	var now rules
 	mark, last, closed := int64(click.None), int64(click.None), int64(click.None)
@@ -81,6 +82,10 @@ func (w *world) recount(partition []click.Record, produced []event, eras []era, 
 			isLate := end <= closed
 			mark = max(mark, min(e.at, r.Append))
 			id := e.ad + "\n" + strconv.Itoa(e.id)
+			if !met[id] {
+				met[id] = true
+				a.add(a.admitted, &e, end-c.size)
+			}
 			switch {
 			case isLate:
 				a.late++
@@ -89,14 +94,19 @@ func (w *world) recount(partition []click.Record, produced []event, eras []era, 
 			default:
 				seen[id] = true
 				a.valid++
-				_, routed := click.NewRouter(secret, 1).Route([]byte(e.ad), []byte(strconv.Itoa(e.id)))
-				for _, filter := range passed(a.filters, &e, end-c.size) {
-					k := cellKey{filter, e.ad, end - c.size}
-					sum := a.counts[k]
-					sum.Add(click.Sum{Count: 1, Digest: routed.Digest()})
-					a.counts[k] = sum
-				}
+				a.add(a.counts, &e, end-c.size)
 			}
 		}
+	}
+}
+
+// add counts a click of a window, under each filter that it passed.
+func (a *truth) add(counts map[cellKey]click.Sum, e *event, start int64) {
+	_, id := click.NewRouter(secret, 1).Route([]byte(e.ad), []byte(strconv.Itoa(e.id)))
+	for _, filter := range passed(a.filters, e, start) {
+		k := cellKey{filter, e.ad, start}
+		sum := counts[k]
+		sum.Add(click.Sum{Count: 1, Digest: id.Digest()})
+		counts[k] = sum
 	}
 }

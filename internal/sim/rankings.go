@@ -8,9 +8,9 @@ import (
 
 // checkRankings recounts every window's ranked list under each filter, and holds the lineage,
 // one for all, against the newest of them.
-func (w *world) checkRankings(a *truth) error {
+func (w *world) checkRankings(counts map[cellKey]click.Sum) error {
 	clicks := map[listKey]int64{}
-	for k, sum := range a.counts {
+	for k, sum := range counts {
 		clicks[listKey{k.filter, k.start}] += sum.Count
 	}
 	newest := map[int64]click.Ranking{}
@@ -22,7 +22,7 @@ func (w *world) checkRankings(a *truth) error {
 		if r.Version >= newest[k.start].Version {
 			newest[k.start] = r
 		}
-		if err := w.checkRanking(a, k, &r); err != nil {
+		if err := w.checkRanking(counts, k, &r); err != nil {
 			return err
 		}
 	}
@@ -34,16 +34,16 @@ func (w *world) checkRankings(a *truth) error {
 	return nil
 }
 
-func (w *world) checkRanking(a *truth, of listKey, r *click.Ranking) error {
+func (w *world) checkRanking(counts map[cellKey]click.Sum, of listKey, r *click.Ranking) error {
 	for i, row := range r.Top {
-		if a.counts[cellKey{of.filter, string(row.Ad), of.start}].Count != row.Count {
+		if counts[cellKey{of.filter, string(row.Ad), of.start}].Count != row.Count {
 			return w.failure("ranking of %v: %s has %d", of, row.Ad, row.Count)
 		}
 		if i > 0 && (r.Top[i-1].Count < row.Count || r.Top[i-1].Count == row.Count && bytes.Compare(r.Top[i-1].Ad, row.Ad) >= 0) {
 			return w.failure("ranking of %v: %s before %s", of, r.Top[i-1].Ad, row.Ad)
 		}
 	}
-	for k, sum := range a.counts {
+	for k, sum := range counts {
 		n := sum.Count
 		if k.start == of.start && k.filter == of.filter && !listed(r.Top, k.ad) && (len(r.Top) < ranked || above(n, k.ad, &r.Top[len(r.Top)-1])) {
 			return w.failure("ranking of %v: %s with %d is missing", of, k.ad, n)

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/control"
@@ -20,7 +21,8 @@ type Result struct {
 	Shares                           int64 // counts of a spread ad that a shard told of
 	Sets                             int   // sets of filters that held
 	Filtered                         int64 // counts of an ad under a filter
-	Replays                          int   // that changed something
+	Corrections                      int   // replays and repairs that changed something
+	Slices                           int   // of clicks that were archived
 	Finals                           int   // answers that a reader was told are final
 }
 
@@ -41,7 +43,8 @@ func (r *Result) Add(o Result) {
 	r.Shares += o.Shares
 	r.Sets += o.Sets
 	r.Filtered += o.Filtered
-	r.Replays += o.Replays
+	r.Corrections += o.Corrections
+	r.Slices += o.Slices
 	r.Finals += o.Finals
 }
 
@@ -56,8 +59,9 @@ func run(choose Chooser, m mutant) (Result, error) {
 	if m >= opensAlone && m <= ranksShares || m == unmaskedShares {
 		weather.heat(choose) // nor in each an ad is hot
 	}
-	if m >= hastyChange {
-		weather.ruled, weather.replays, weather.spoils, weather.freeze, weather.events = 0, 5_000, 100, 200, 30
+	if m >= endsEarly {
+		weather.ruled, weather.mends, weather.spoils, weather.freeze, weather.events = 0, 5_000, 100, 200, 30
+		weather.archives = weather.archives || m == expiresEarly
 	} else if m >= missesFilters {
 		weather.sifts = 200 // nor do filters change
 	}
@@ -74,7 +78,7 @@ func run(choose Chooser, m mutant) (Result, error) {
 	r := Result{
 		Steps: w.steps, Kills: w.kills, Zombies: w.zombies,
 		Counted: a.valid, Repeats: a.repeats, Late: a.late, Rejected: a.rejected, Refused: w.refused,
-		Replays: w.replays, Finals: w.finals,
+		Corrections: w.corrections, Slices: w.slices, Finals: w.finals,
 	}
 	for _, eras := range w.eras {
 		r.Ruled += max(0, len(eras)-1)
@@ -118,7 +122,7 @@ func (w *world) play() error {
 			return err
 		}
 	}
-	if w.weather.replays > 0 {
+	if w.weather.mends > 0 {
 		if err := w.aftermath(); err != nil {
 			return err
 		}
@@ -137,7 +141,7 @@ func (w *world) play() error {
 	if err := w.rest(); err != nil {
 		return err
 	}
-	for w.finale = true; w.weather.replays > 0 && !w.replayed; {
+	for w.finale = true; w.weather.mends > 0 && !w.mended; {
 		if err := w.turn(); err != nil {
 			return err
 		}
@@ -148,6 +152,9 @@ func (w *world) play() error {
 // aftermath goes on after most windows were closed for good, with a click now and then.
 func (w *world) aftermath() error {
 	w.now += w.cfg.size + w.cfg.rules.lateness + w.cfg.rules.delay + w.cfg.future
+	if w.weather.archives {
+		w.now += hour // what came before is old enough
+	}
 	for range w.cfg.sources {
 		w.maker.produce()
 	}
@@ -288,7 +295,7 @@ func (w *world) disturb() {
 	if w.weather.oneIn(w, w.weather.sifts, "an operator sets other filters") {
 		w.sift()
 	}
-	if w.weather.replays > 0 && w.weather.oneIn(w, w.weather.spoils, "something stored is spoilt") {
+	if w.weather.mends > 0 && w.weather.oneIn(w, w.weather.spoils, "something stored is spoilt") {
 		w.damage()
 	}
 	if w.weather.oneIn(w, w.weather.wipe, "the snapshots are lost") {
@@ -361,7 +368,8 @@ func (w *world) rest() error {
 func (w *world) check() error {
 	a := w.oracle()
 	last := int64(click.None)
-	for k, want := range a.counts {
+	counts := w.expected(&a)
+	for k, want := range counts {
 		got := w.db.cells[k]
 		if got.Sum() != want {
 			return w.failure("P1: %s at %d under %s: counted %+v, the log says %+v", k.ad, k.start, k.filter, got.Sum(), want)
@@ -372,7 +380,7 @@ func (w *world) check() error {
 		last = max(last, k.start)
 	}
 	for k, got := range w.db.cells {
-		if got.Count != 0 && a.counts[k].Count == 0 {
+		if got.Count != 0 && counts[k].Count == 0 {
 			return w.failure("P1: %s at %d under %s: counted %d, the log says none", k.ad, k.start, k.filter, got.Count)
 		}
 	}
@@ -382,13 +390,30 @@ func (w *world) check() error {
 	if done, _ := w.db.until(); done < last+w.cfg.size {
 		return w.failure("liveness: complete until %d, the last window ends at %d", done, last+w.cfg.size)
 	}
-	if err := w.checkRankings(&a); err != nil {
+	if err := w.checkRankings(counts); err != nil {
 		return err
+	}
+	if w.weather.mends > 0 && w.weather.archives {
+		if err := w.checkKept(); err != nil {
+			return err
+		}
 	}
 	if err := w.checkEmissions(); err != nil {
 		return err
 	}
 	return w.checkAccount(&a)
+}
+
+// expected is what must be stored in the end: where repairs admit late clicks, with them in all
+// windows that were closed when all was corrected once more.
+func (w *world) expected(a *truth) map[cellKey]click.Sum {
+	counts := maps.Clone(a.counts)
+	for k, sum := range a.admitted {
+		if w.weather.mends > 0 && w.weather.admits && k.start < w.mendedTo {
+			counts[k] = sum
+		}
+	}
+	return counts
 }
 
 // checkEmissions: who runs one shard speaks at the same positions as all others who

@@ -11,18 +11,20 @@ type weather struct {
 	kill, freeze, term, cut, twice, held, away, blob, wipe   int
 	repeat, garbage, disorder, late, forged, pause, produces int
 	events                                                   int
-	lopsided                                                 int // this many events come before a second source has one
-	retuned                                                  int // a start in so many has another tick
-	chopped                                                  int // and small records
-	ruled                                                    int // and other rules
-	moves                                                    int // a partition moves while its owner is at work
-	gives                                                    int // a request is given up by who was told to stop
-	hot                                                      int // so many clicks in a window make an ad hot
-	pins                                                     int // an operator spreads an ad or ends that
-	sifts                                                    int // an operator sets other filters
-	replays                                                  int // ms between two replays, at most; rules stay then
-	spoils                                                   int // something stored is spoilt
-	ahead                                                    int // ms that are opened beyond what is needed
+	lopsided                                                 int  // this many events come before a second source has one
+	retuned                                                  int  // a start in so many has another tick
+	chopped                                                  int  // and small records
+	ruled                                                    int  // and other rules
+	moves                                                    int  // a partition moves while its owner is at work
+	gives                                                    int  // a request is given up by who was told to stop
+	hot                                                      int  // so many clicks in a window make an ad hot
+	pins                                                     int  // an operator spreads an ad or ends that
+	sifts                                                    int  // an operator sets other filters
+	mends                                                    int  // ms between two replays or repairs, at most; rules stay then
+	admits                                                   bool // they are repairs, with late clicks
+	archives                                                 bool // clicks are read from raw store and archive then
+	spoils                                                   int  // something stored is spoilt
+	ahead                                                    int  // ms that are opened beyond what is needed
 	standby                                                  bool
 	guarded                                                  bool // the coordinator asks who commits; it always asks mappers
 	stamped                                                  bool // the brokers tell their time
@@ -63,7 +65,8 @@ func drawWeather(choose Chooser) weather {
 	}
 	w.sifts = often("filters", 1000, 200)
 	if w.ruled == 0 {
-		w.replays = often("replays", 60_000, 5_000)
+		w.mends = often("corrections", 60_000, 5_000)
+		w.admits, w.archives = choose(2, "weather: repairs") == 1, choose(2, "weather: archives") == 1
 		w.spoils = []int{1000, 100}[choose(2, "weather: the store spoils")]
 	}
 	w.lopsided = []int{0, w.events / 2}[choose(2, "weather: lopsided")]
@@ -73,7 +76,7 @@ func drawWeather(choose Chooser) weather {
 // handOvers lets sources change hands and rules all the time, in order as a rule, with
 // clicks such that the rules matter.
 func (w *weather) handOvers() {
-	w.ruled, w.moves, w.freeze, w.late, w.disorder, w.kill, w.replays = 3, 100, 500, 5, 3, 0, 0
+	w.ruled, w.moves, w.freeze, w.late, w.disorder, w.kill, w.mends = 3, 100, 500, 5, 3, 0, 0
 }
 
 // heat lets ads become hot and cool again, and operators interfere.

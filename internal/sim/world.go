@@ -24,7 +24,8 @@ import (
 
 const (
 	input  = "clicks"
-	secret = 7 // of the cluster: clicks' identities depend on it
+	began  = 1_764_000_000_000 // Unix ms, the start of an hour
+	secret = 7                 // of the cluster: clicks' identities depend on it
 )
 
 // settings are the times and sizes of a simulated installation, small so that
@@ -54,6 +55,8 @@ type world struct {
 	log      *cluster
 	db       *database
 	snaps    map[string][]byte
+	raw      map[click.Source][]click.Record // the raw store
+	cold     map[string][]byte               // the archive
 	topics   click.Topics
 	produced [][]event // what lies in each input partition
 	eras     [][]era   // by which rules each input partition was judged
@@ -70,13 +73,15 @@ type world struct {
 	refused int
 	resting bool // no more faults: everything must come to rest
 
-	damages  int // of the store
-	replays  int // that changed something
-	finals   int // answers that were called final
-	answers  map[question]asked
-	reading  []*reading
-	finale   bool // everything is at rest, and replayed once more
-	replayed bool
+	damages     int // of the store
+	corrections int // that changed something
+	finals      int // answers that were called final
+	answers     map[question]asked
+	slices      int // that were archived
+	reading     []*reading
+	finale      bool // everything is at rest, and corrected once more
+	mended      bool
+	mendedTo    int64 // event time
 }
 
 // role is one place in the pipeline: a source, a shard, its standby, a reducer or a
@@ -116,8 +121,8 @@ func (w *world) happen() {
 
 func newWorld(choose Chooser, cfg settings, weather weather, m mutant) *world {
 	w := &world{
-		choose: choose, weather: weather, cfg: cfg, mutant: m, now: 1_764_000_000_000,
-		log: newCluster(), db: newDatabase(), snaps: map[string][]byte{}, topics: click.TopicsOf("clickagg"),
+		choose: choose, weather: weather, cfg: cfg, mutant: m, now: began,
+		log: newCluster(), db: newDatabase(), snaps: map[string][]byte{}, raw: map[click.Source][]click.Record{}, cold: map[string][]byte{}, topics: click.TopicsOf("clickagg"),
 		produced: make([][]event, cfg.sources), eras: make([][]era, cfg.sources), ruled: map[string]rules{},
 		answers: map[question]asked{},
 	}
@@ -191,9 +196,15 @@ func (w *world) makeRoles() {
 			return w.writer(p).Results(ctx, int32(i))
 		})
 	}
-	if w.weather.replays > 0 {
-		add("operator", w.replay)
+	if w.weather.mends > 0 {
+		add("operator", w.mend)
 		add("reader", w.read)
+	}
+	if w.weather.mends > 0 && w.weather.archives {
+		add("archiver", w.archive)
+		for i := range c.sources {
+			add(fmt.Sprintf("raw %d", i), func(ctx context.Context, p *proc) error { return w.keep(ctx, p, int32(i)) })
+		}
 	}
 }
 
