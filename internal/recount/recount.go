@@ -108,6 +108,9 @@ func Run(ctx context.Context, inputs []Input, span Range, rules Rules, watch fun
 			return r.report, err
 		}
 	}
+	if err := r.stays(ctx); err != nil {
+		return r.report, err
+	}
 	return r.report, r.finish()
 }
 

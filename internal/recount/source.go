@@ -3,6 +3,7 @@ package recount
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/mapper/rule"
@@ -44,7 +45,12 @@ func (r *run) open(ctx context.Context, name click.Source) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{name: name, first: begin, next: begin, end: end, whole: begin > start || start == 0, watermark: click.None}
+	now, until, err := r.in.Bounds(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	// What went while it was searched, the search did not see.
+	s := &source{name: name, first: begin, next: begin, end: max(begin, end), whole: now == start && until >= end && (begin > start || start == 0), watermark: click.None}
 	state := rule.NewState(s.first)
 	state.Live = r.rules.Live(name.ID)
 	rec, ok, err := first(ctx, r.in.Read, name, s.first, end)
@@ -59,6 +65,18 @@ func (r *run) open(ctx context.Context, name click.Source) (*source, error) {
 	s.least = rule.NewPartition(r.config(name), name, state)
 	s.least.Filter(r.rules.Filters)
 	return s, nil
+}
+
+// stays looks whether all that was to be read is still there: what went meanwhile may not have been read.
+func (r *run) stays(ctx context.Context) error {
+	for _, s := range r.sources {
+		start, end, err := r.in.Bounds(ctx, s.name)
+		if err != nil {
+			return fmt.Errorf("recount: %v: %w", s.name, err)
+		}
+		r.report.Whole = r.report.Whole && start <= s.first && end >= s.end
+	}
+	return nil
 }
 
 // turn reads and judges some records, and returns a section with what may count.
