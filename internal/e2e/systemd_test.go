@@ -33,7 +33,7 @@ func TestUnitIsWhatItPromises(t *testing.T) {
 		"Service.ExecReload":         {"/bin/kill -HUP $MAINPID"},
 		"Service.Restart":            {"always"},
 		"Service.DynamicUser":        {"yes"},
-		"Service.StateDirectory":     {"clickagg/%i clickagg/snapshots"},
+		"Service.StateDirectory":     {"clickagg/%i clickagg/snapshots clickagg/cold"},
 		"Service.EnvironmentFile":    {"-/etc/clickagg/%i.env"},
 		"Service.Environment":        {"ROLE=%i", "CLICKAGG_DATA_DIR=%S/clickagg/%i", "GOTRACEBACK=crash"},
 		"Unit.StartLimitIntervalSec": {"0"},
