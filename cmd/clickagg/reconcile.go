@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,21 +14,32 @@ import (
 	"github.com/clickagg/clickagg/internal/progress"
 	"github.com/clickagg/clickagg/internal/query"
 	"github.com/clickagg/clickagg/internal/reconcile"
+	"github.com/clickagg/clickagg/internal/recount"
 	"github.com/clickagg/clickagg/internal/schedule"
 	"github.com/clickagg/clickagg/internal/stream"
 )
 
 func reconcileCommand() *cobra.Command {
 	var o query.ReconcileOptions
+	var yes bool
 	c := &cobra.Command{
 		Use:   "reconcile",
 		Short: "Hold every count against the clicks themselves, and name the cause of each difference",
 		Long: "Count the clicks of a range once more and compare them with all that is stored of its closed minutes: every count per ad, minute and\n" +
 			"filter, in number and identity, the ranked lists, hours and days. Each difference has causes and a size. The exit status is 0 if nothing is\n" +
-			"wrong, 1 if something is or that is not known. Clicks that came too late are told of, and are not wrong.",
-		Example: "  clickagg reconcile --last 24h\n  clickagg reconcile --from 2019-11-24T00:00:00Z --to 2019-12-01T00:00:00Z -o csv > differences.csv",
-		Args:    noArgs,
+			"wrong, 1 if something is or that is not known. Clicks that came too late are told of, and are not wrong.\n\n" +
+			"With --repair, counts, lists, hours and days are then changed to what the clicks come to, with those that came too late, and records that the\n" +
+			"raw store has lost are put back; then all is compared again. It is one correction: answers over its time are provisional until it is done.",
+		Example: "  clickagg reconcile --last 24h\n  clickagg reconcile --from 2019-11-24T00:00:00Z --to 2019-12-01T00:00:00Z -o csv > differences.csv\n" +
+			"  clickagg reconcile --from 2019-11-24T00:00:00Z --to 2019-12-01T00:00:00Z --repair",
+		Args: noArgs,
 		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
+			if o.Repair && !yes {
+				fmt.Fprintln(c.ErrOrStderr(), "Counts of closed minutes will be changed to what their clicks come to, with those that came too late.")
+				if err := confirm(c.ErrOrStderr(), "reconcile"); err != nil {
+					return err
+				}
+			}
 			o.Width = query.Width(c.OutOrStdout())
 			o.Progress = func(step string, total int64) *progress.Bar {
 				return progress.Start(os.Stderr, isTerminal(os.Stderr), total, "offsets, "+step)
@@ -41,7 +54,10 @@ func reconcileCommand() *cobra.Command {
 	c.Flags().StringVar(&o.Range.From, "from", "", "beginning: RFC 3339, Unix seconds or ms, or relative like -24h")
 	c.Flags().StringVar(&o.Range.To, "to", "", "end, in the same notations (default now)")
 	c.Flags().StringVar(&o.Range.Last, "last", "", "instead of --from and --to: a length up to now, like 24h")
-	c.Flags().StringVar(&o.Source, "source", "", "where the clicks are read from: raw, archive or kafka (default: the first that has all)")
+	c.Flags().StringVar(&o.Source, "source", "", "where the clicks are read from: "+strings.Join(recount.SourceNames, ", ")+" (default: the first that has all)")
+	c.Flags().BoolVar(&o.Repair, "repair", false, "put right what is wrong, and add clicks that came too late")
+	c.Flags().BoolVar(&o.Resume, "resume", false, "finish the repair that was left unfinished, over its own range")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "repair without asking")
 	c.Flags().IntVar(&o.Limit, "limit", 50, "most differences that a table lists, 0 for all")
 	outputFlag(c, &o.Output, query.Table, query.JSON, query.CSV)
 	addKeys(c, askKeys...)
@@ -52,6 +68,7 @@ func reconcileCommand() *cobra.Command {
 func (p *process) reconciler() *reconcile.Reconciler {
 	return &reconcile.Reconciler{
 		Store: p.store, Clicks: p.clicks(), Size: p.cfg.Window.Size.Milliseconds(), Horizon: p.cfg.Dedupe.Horizon.Milliseconds(),
+		Top: p.cfg.Aggregator.Top, Begin: reconcile.By(p.replayer().Publisher),
 	}
 }
 

@@ -10,7 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/correct"
 	"github.com/clickagg/clickagg/internal/reconcile"
 	"github.com/clickagg/clickagg/internal/reconcile/cause"
 	"github.com/clickagg/clickagg/internal/recount"
@@ -21,14 +24,18 @@ type Reconciler interface {
 	// Run is that of [reconcile.Reconciler].
 	Run(ctx context.Context, q reconcile.Question, watch func(s reconcile.Step, done, total int64) error,
 		each func(*reconcile.Difference) error) (reconcile.Report, error)
+	// Repair is that of [reconcile.Reconciler].
+	Repair(ctx context.Context, q reconcile.Question, by string, resume bool, watch func(s reconcile.Step, done, total int64) error,
+		each func(*reconcile.Difference) error) (reconcile.Repaired, reconcile.Report, error)
 }
 
-// ReconcileLine is one line of the answer of /v1/reconcile: how far it is, a difference, or, in
-// the last line, the outcome. An answer without an outcome was broken off.
+// ReconcileLine is one line of the answer of /v1/reconcile and /v1/repairs: how far it is, a difference, or, in
+// the last line, the outcome, or why there is none. An answer without either was broken off.
 type ReconcileLine struct {
 	Progress   *ReconcileProgress `json:"progress,omitempty"`
 	Difference *Difference        `json:"difference,omitempty"`
 	Outcome    *Reconciliation    `json:"outcome,omitempty"`
+	Problem    *Problem           `json:"problem,omitempty"`
 }
 
 // ReconcileProgress is how many offsets were read of how many in a step.
@@ -75,6 +82,13 @@ type Reconciliation struct {
 	Unknown     int64        `json:"unknown_offsets"`
 	Causes      []CauseTotal `json:"causes"`
 	Scanned     Scanned      `json:"scanned"`
+	Repaired    *Repaired    `json:"repaired,omitempty"` // what was put right before, if that was asked for
+}
+
+// Repaired is what a repair did.
+type Repaired struct {
+	Counts  int64 `json:"counts"`  // that were changed
+	Records int64 `json:"records"` // that were put back into the raw store
 }
 
 // CauseTotal is how much has a cause.
@@ -87,48 +101,115 @@ type CauseTotal struct {
 
 // reconcile streams how far it is, then the differences, then the outcome.
 func (s *Server) reconcile(w http.ResponseWriter, c *call) error {
-	if s.reconciler == nil {
-		return notFound.about("", "this process cannot read clicks")
-	}
-	from, to, err := c.params.span(s.now(), s.answers.Window())
+	q, err := s.reconciled(c)
 	if err != nil {
 		return err
 	}
-	source, given := c.params.one("source")
-	if given && !slices.Contains(recount.SourceNames, source) {
-		return badSource.about("source", "source is %s; there are %s", quote(source), strings.Join(recount.SourceNames, " and "))
+	return s.reconciling(w, c, func(ctx context.Context, watch reconcileWatch, each func(*reconcile.Difference) error) (*Reconciliation, error) {
+		report, err := s.reconciler.Run(ctx, q, watch, each)
+		return reconciliationOf(&report), err
+	})
+}
+
+// repair does the same, then has what is wrong put right, and streams the outcome of a second
+// comparison.
+func (s *Server) repair(w http.ResponseWriter, c *call) error {
+	resume, err := c.params.flag("resume")
+	if err != nil {
+		return err
 	}
+	var q reconcile.Question
+	if !resume {
+		q, err = s.reconciled(c)
+	} else if len(c.params) > 1 {
+		return badRange.about("resume", "what is resumed is what was begun; give nothing else")
+	} else if s.reconciler == nil {
+		err = noClicks()
+	}
+	if err != nil {
+		return err
+	}
+	return s.reconciling(w, c, func(ctx context.Context, watch reconcileWatch, each func(*reconcile.Difference) error) (*Reconciliation, error) {
+		done, report, err := s.reconciler.Repair(ctx, q, c.by(), resume, watch, each)
+		outcome := reconciliationOf(&report)
+		outcome.Repaired = &Repaired{done.Counts, done.Records}
+		return outcome, err
+	})
+}
+
+func noClicks() *Problem { return notFound.about("", "this process cannot read clicks") }
+
+// reconciled reads what is to be compared.
+func (s *Server) reconciled(c *call) (q reconcile.Question, err error) {
+	if s.reconciler == nil {
+		return q, noClicks()
+	}
+	if q.From, q.To, err = c.params.span(s.now(), s.answers.Window()); err != nil {
+		return q, err
+	}
+	var given bool
+	if q.Source, given = c.params.one("source"); given && !slices.Contains(recount.SourceNames, q.Source) {
+		return q, badSource.about("source", "source is %s; there are %s", quote(q.Source), strings.Join(recount.SourceNames, ", "))
+	}
+	return q, nil
+}
+
+type reconcileWatch = func(s reconcile.Step, done, total int64) error
+
+// reconciling streams what work says. A problem is the whole answer where nothing was said before it, else the
+// last line.
+func (s *Server) reconciling(w http.ResponseWriter, c *call,
+	work func(ctx context.Context, watch reconcileWatch, each func(*reconcile.Difference) error) (*Reconciliation, error),
+) error {
 	select {
 	case s.recounting <- struct{}{}:
 		defer func() { <-s.recounting }()
 	default:
 		return tooMany.about("", "another question is being answered from the clicks themselves; ask again when it is done")
 	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Content-Type", mediaJSONLines)
 	if c.Method == http.MethodHead {
 		return nil
 	}
 	control := http.NewResponseController(w)
 	out := json.NewEncoder(&patient{w: w, control: control})
-	said := time.Time{}
-	report, err := s.reconciler.Run(c.Context(), reconcile.Question{From: from, To: to, Source: source},
-		func(step reconcile.Step, done, total int64) error {
-			if done < total && time.Since(said) < recountPace {
-				return c.Context().Err()
-			}
-			said = time.Now()
-			return errors.Join(out.Encode(ReconcileLine{Progress: &ReconcileProgress{string(step), Progress{done, total}}}), control.Flush())
-		},
-		func(d *reconcile.Difference) error { return out.Encode(ReconcileLine{Difference: differenceOf(d)}) })
+	var said time.Time
+	var step reconcile.Step
+	outcome, err := work(c.Context(), func(now reconcile.Step, done, total int64) error {
+		if now == step && time.Since(said) < recountPace {
+			return c.Context().Err()
+		}
+		said, step = time.Now(), now
+		return errors.Join(out.Encode(ReconcileLine{Progress: &ReconcileProgress{string(now), Progress{done, total}}}), control.Flush())
+	}, func(d *reconcile.Difference) error { return out.Encode(ReconcileLine{Difference: differenceOf(d)}) })
+	if err == nil {
+		return out.Encode(ReconcileLine{Outcome: outcome})
+	}
+	if err = reconcileProblem(err); step == "" || c.Context().Err() != nil {
+		return err
+	}
+	p := problemOf(err)
+	s.log.Warn("not reconciled", zap.String("request_id", c.id), zap.String("who", c.asker()), zap.Error(err))
+	p.RequestID = c.id
+	return out.Encode(ReconcileLine{Problem: p})
+}
+
+// reconcileProblem says why there is no outcome.
+func reconcileProblem(err error) error {
+	busy, isBusy := errors.AsType[*correct.Busy](err)
 	switch {
 	case errors.Is(err, recount.ErrSource):
 		return badSource.about("source", "%v", err)
 	case errors.Is(err, recount.ErrLate):
 		return badRange.about("", "%v", recount.ErrLate)
-	case err != nil:
-		return err
+	case errors.Is(err, reconcile.ErrInexact):
+		return notExact.about("", "%v", err)
+	case isBusy:
+		return unfinished.about("", "%v", busy)
+	case errors.Is(err, correct.ErrNone), errors.Is(err, correct.ErrTaken), errors.Is(err, correct.ErrStuck), errors.Is(err, reconcile.ErrOther):
+		return unfinished.about("", "%v", err)
 	}
-	return out.Encode(ReconcileLine{Outcome: reconciliationOf(&report)})
+	return err
 }
 
 func differenceOf(d *reconcile.Difference) *Difference {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/correct"
 	"github.com/clickagg/clickagg/internal/reconcile"
 	"github.com/clickagg/clickagg/internal/reconcile/cause"
 	"github.com/clickagg/clickagg/internal/recount"
@@ -20,6 +21,10 @@ type reconciler struct {
 	asked  reconcile.Question
 	fail   error
 	inside func(context.Context) // runs in the middle
+
+	by      string
+	resumed bool
+	refuse  error // of Repair, once it has begun
 }
 
 func (r *reconciler) Run(ctx context.Context, q reconcile.Question, watch func(s reconcile.Step, done, total int64) error,
@@ -46,6 +51,18 @@ func (r *reconciler) Run(ctx context.Context, q reconcile.Question, watch func(s
 		}),
 		each(&reconcile.Difference{Kind: reconcile.List, Start: q.From, Filter: "000/1h", Parts: []cause.Part{{Cause: cause.WrongList}}}),
 		each(&reconcile.Difference{Kind: reconcile.Record, Start: q.From + 5, Where: "clicks/0/9", Parts: []cause.Part{{Cause: cause.MissingRaw, Clicks: 1, Where: []string{"clicks/0/9"}}}}))
+}
+
+// Repair repairs what Run finds.
+func (r *reconciler) Repair(ctx context.Context, q reconcile.Question, by string, resume bool, watch func(s reconcile.Step, done, total int64) error,
+	each func(*reconcile.Difference) error,
+) (reconcile.Repaired, reconcile.Report, error) {
+	r.by, r.resumed = by, resume
+	if r.refuse != nil {
+		return reconcile.Repaired{}, reconcile.Report{}, errors.Join(watch(reconcile.Repairing, 0, 1), r.refuse)
+	}
+	report, err := r.Run(ctx, q, watch, each)
+	return reconcile.Repaired{Counts: 4, Records: 1}, report, err
 }
 
 func startReconciling(t *testing.T, r *reconciler) string {
@@ -111,5 +128,47 @@ func TestReconcileOneAtATime(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(get(t, at+reconciled).body), "\n")
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last.Outcome == nil || last.Outcome.Differences != 3 {
 		t.Errorf("%v %q", err, lines)
+	}
+}
+
+func TestRepair(t *testing.T) {
+	t.Parallel()
+	r := &reconciler{}
+	at := startReconciling(t, r)
+	path := strings.Replace(reconciled, "reconcile", "repairs", 1)
+	got := ask(t, http.MethodPost, at+path+"&source=kafka", nil)
+	if got.StatusCode != 200 || strings.Count(got.body, `{"difference":`) != 3 || !strings.HasSuffix(got.body, `"repaired":{"counts":4,"records":1}}}`+"\n") {
+		t.Errorf("HTTP %d %s", got.StatusCode, got.body)
+	}
+	if !strings.HasPrefix(r.by, "somebody at 127.0.0.1") || r.resumed || r.asked.Source != "kafka" {
+		t.Errorf("%+v", r)
+	}
+	if got = ask(t, http.MethodPost, at+"/v1/repairs?resume=true", nil); got.StatusCode != 200 || !r.resumed {
+		t.Errorf("HTTP %d %s", got.StatusCode, got.body)
+	}
+	for path, status := range map[string]int{reconciled: 405, "/v1/repairs?resume=maybe": 400, path + "&resume=true": 400, path + "&source=tape": 400} {
+		if got = ask(t, http.MethodPost, at+path, nil); got.StatusCode != status {
+			t.Errorf("%s: HTTP %d %s", path, got.StatusCode, got.body)
+		}
+	}
+	if got = ask(t, http.MethodPost, at+path, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }); got.StatusCode != 403 {
+		t.Errorf("HTTP %d %s", got.StatusCode, got.body)
+	}
+	if got = ask(t, http.MethodPost, start(t, someClicks())+"/v1/repairs?resume=true", nil); got.StatusCode != 404 {
+		t.Errorf("HTTP %d %s", got.StatusCode, got.body)
+	}
+}
+
+// TestRepairProblems: what goes wrong after the answer has begun is its last line.
+func TestRepairProblems(t *testing.T) {
+	t.Parallel()
+	for err, word := range map[error]string{
+		reconcile.ErrInexact: "not_exact", correct.ErrNone: "correction_unfinished", &correct.Busy{}: "correction_unfinished",
+		reconcile.ErrOther: "correction_unfinished", io.ErrUnexpectedEOF: "internal",
+	} {
+		got := ask(t, http.MethodPost, startReconciling(t, &reconciler{refuse: err})+"/v1/repairs?resume=true", nil)
+		if lines := strings.Split(got.body, "\n"); len(lines) != 3 || !strings.HasPrefix(lines[1], `{"problem":{`) || !strings.Contains(lines[1], "#"+word+`"`) {
+			t.Errorf("%v: %s", err, got.body)
+		}
 	}
 }

@@ -21,6 +21,8 @@ var ErrDifferences = errors.New("what is stored is not known to be what the clic
 type ReconcileOptions struct {
 	Range    client.Range // without a filter
 	Source   string       // where the clicks are read from; empty leaves it to the API
+	Repair   bool         // put right what is wrong
+	Resume   bool         // finish the repair that was left unfinished: neither range nor source is used
 	Output   string       // Table, JSON or CSV
 	Limit    int          // most differences that a table lists; 0 for all
 	Width    int          // columns a table may take; 0 for any number
@@ -33,7 +35,7 @@ type reconciliation struct {
 	All []*api.Difference `json:"all_differences"`
 }
 
-// Reconcile prints how what is stored differs from the clicks, with causes and sizes. It returns
+// Reconcile prints how what is stored differs from the clicks, with causes and sizes, and puts it right if told to. It returns
 // ErrDifferences, after printing, when something is wrong, or is not known to be right.
 func Reconcile(ctx context.Context, c *client.Client, o ReconcileOptions, w io.Writer) error {
 	if err := checkOutput(o.Output, Table, JSON, CSV); err != nil {
@@ -42,7 +44,7 @@ func Reconcile(ctx context.Context, c *client.Client, o ReconcileOptions, w io.W
 	out := reconciliation{All: []*api.Difference{}}
 	bar := steps{start: o.Progress}
 	var err error
-	out.Reconciliation, err = c.Reconcile(ctx, o.Range, o.Source, func(l *api.ReconcileLine) error {
+	line := func(l *api.ReconcileLine) error {
 		if l.Progress != nil {
 			bar.set(l.Progress)
 		}
@@ -50,7 +52,15 @@ func Reconcile(ctx context.Context, c *client.Client, o ReconcileOptions, w io.W
 			out.All = append(out.All, l.Difference)
 		}
 		return nil
-	})
+	}
+	switch {
+	case o.Resume:
+		out.Reconciliation, err = c.ResumeRepair(ctx, line)
+	case o.Repair:
+		out.Reconciliation, err = c.Repair(ctx, o.Range, o.Source, line)
+	default:
+		out.Reconciliation, err = c.Reconcile(ctx, o.Range, o.Source, line)
+	}
 	bar.finish()
 	if err != nil {
 		return blame(err)
@@ -127,6 +137,10 @@ func (r *reconciliation) text(limit, width int) string {
 	}
 	if more := len(r.All) - len(shown) + int(r.LeftOut); more > 0 {
 		fmt.Fprintf(&b, "… and %s more\n", progress.Group(int64(more)))
+	}
+	if d := r.Repaired; d != nil {
+		fmt.Fprintf(&b, "repaired: %s %s changed, %s %s put back into the raw store; since then:\n",
+			progress.Group(d.Counts), plural(d.Counts, "count"), progress.Group(d.Records), plural(d.Records, "record"))
 	}
 	fmt.Fprintf(&b, "%s to %s: %s %s compared, %s clicks stored, %s by the records\n", instant(&r.StartTime), instant(&r.ToTime),
 		progress.Group(r.Counts), plural(r.Counts, "count"), progress.Group(r.Stored), progress.Group(r.Records))

@@ -1,16 +1,19 @@
 package reconcile
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/correct"
 	"github.com/clickagg/clickagg/internal/reconcile/cause"
 	"github.com/clickagg/clickagg/internal/recount"
+	"github.com/clickagg/clickagg/storage"
 )
 
 // What names corrections that are repairs.
@@ -220,7 +223,38 @@ func (w *repair) compare(ctx context.Context, win *recount.Window) error {
 		return err
 	}
 	d := correct.Compare(win.Start, w.Size, win.Filter, &stored, Whole(win), w.Top, nil)
-	d.List = d.List || wrong
 	w.done.Counts += int64(len(d.Changes))
+	if wrong && len(d.Changes) == 0 {
+		d.List = true
+		if d.Changes, err = w.again(ctx, win); err != nil {
+			return err
+		}
+	}
 	return w.job.Add(&d)
 }
+
+// again is a count of the window said once more as it is: a writer that meets one has the hour added up
+// again. Where there is none, it is that of an ad of the hour, which has no click in the window.
+func (w *repair) again(ctx context.Context, win *recount.Window) (one []correct.Change, err error) {
+	if all := Whole(win); len(all) > 0 {
+		r := &all[0]
+		return []correct.Change{{Ad: r.Ad, Old: r.Count, New: r.Count, OldDigest: r.Digest, NewDigest: r.Digest}}, nil
+	}
+	hour := calendar.Hour(win.Start)
+	for u := storage.Hour; u <= storage.Day && one == nil; u++ {
+		from := hour.From
+		if u == storage.Day { // it began a day ago at most
+			from -= 25 * calendar.HourMS
+		}
+		err = w.Store.Scan(ctx, u.Series(win.Filter), from, hour.From+1, func(c *storage.Cell) error {
+			one = []correct.Change{{Ad: bytes.Clone(c.Ad)}}
+			return errEnough
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			return nil, fmt.Errorf("read hours and days: %w", err)
+		}
+	}
+	return one, nil
+}
+
+var errEnough = errors.New("enough")

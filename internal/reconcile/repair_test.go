@@ -50,6 +50,9 @@ func (j *job) Publish(_ context.Context, watch func(correct.Progress) error) err
 		}
 		j.rows(version, d.Start, d.Size, d.Filter, rows...)
 		j.list(version, d.Start, d.Size, d.Filter, d.Clicks, d.Ads, d.Top...)
+		if len(rows) == 0 {
+			continue // a list touches nothing
+		}
 		touch := storage.Touch{Hour: calendar.Hour(d.Start).From, Offset: version}
 		if err := j.store.Apply(j.Context(), &storage.Batch{Touches: []storage.Touch{touch}}); err != nil {
 			return err

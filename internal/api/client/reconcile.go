@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 
 	"github.com/clickagg/clickagg/internal/api"
 )
@@ -12,8 +13,26 @@ import (
 // calls line for all that comes before the outcome. Source says where the clicks are read from; empty
 // leaves it to the API.
 func (c *Client) Reconcile(ctx context.Context, r Range, source string, line func(*api.ReconcileLine) error) (api.Reconciliation, error) {
-	values := query("start_time", r.From, "to_time", r.To, "last", r.Last, "source", source)
-	s, err := c.stream(ctx, "outcome", "/v1/reconcile", values,
+	return c.reconcile(ctx, http.MethodGet, "/v1/reconcile", reconcileQuery(r, source), line)
+}
+
+// Repair does the same, and has what is wrong put right first; line is called for what was found before. When it
+// ends with an error, or ctx does, something may be left to be resumed.
+func (c *Client) Repair(ctx context.Context, r Range, source string, line func(*api.ReconcileLine) error) (api.Reconciliation, error) {
+	return c.reconcile(ctx, http.MethodPost, "/v1/repairs", reconcileQuery(r, source), line)
+}
+
+// ResumeRepair finishes the repair that was left unfinished.
+func (c *Client) ResumeRepair(ctx context.Context, line func(*api.ReconcileLine) error) (api.Reconciliation, error) {
+	return c.reconcile(ctx, http.MethodPost, "/v1/repairs", query("resume", "true"), line)
+}
+
+func reconcileQuery(r Range, source string) url.Values {
+	return query("start_time", r.From, "to_time", r.To, "last", r.Last, "source", source)
+}
+
+func (c *Client) reconcile(ctx context.Context, method, path string, values url.Values, line func(*api.ReconcileLine) error) (api.Reconciliation, error) {
+	s, err := c.streamOf(ctx, method, "outcome", path, values,
 		func(h http.Header) bool { return h.Get("Content-Type") == "application/x-ndjson" })
 	if err != nil {
 		return api.Reconciliation{}, err
@@ -24,8 +43,11 @@ func (c *Client) Reconcile(ctx context.Context, r Range, source string, line fun
 		if err := lines.Decode(&l); err != nil {
 			return api.Reconciliation{}, s.broken(err)
 		}
-		if l.Outcome != nil {
+		switch {
+		case l.Outcome != nil:
 			return *l.Outcome, nil
+		case l.Problem != nil:
+			return api.Reconciliation{}, &Refused{URL: c.base.String(), Problem: *l.Problem}
 		}
 		if err := line(&l); err != nil {
 			return api.Reconciliation{}, err
