@@ -14,6 +14,9 @@ import (
 func TestAnyCorrections(t *testing.T) {
 	t.Parallel()
 	const minute = 60_000
+	// Mostly changes, and mostly of the newest hold.
+	steps := []click.Step{click.Begin, click.Change, click.Change, click.Change, click.Change, click.End}
+	numbers := []int64{-1, 0, 0, 0, 0, 1}
 	taken := 0
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -26,10 +29,10 @@ func TestAnyCorrections(t *testing.T) {
 		}
 		r.Out()
 		var hold click.Hold
-		for offset := int64(1); offset < 40; offset++ {
+		for offset := int64(1); offset < 200; offset++ {
 			from := rng.Int64N(4) * minute
 			c := click.Correction{
-				Step: click.Step(1 + rng.IntN(3)), Number: max(1, hold.Number+rng.Int64N(3)-1), From: from, To: from + (1+rng.Int64N(2))*minute,
+				Step: steps[rng.IntN(len(steps))], Number: max(1, hold.Number+numbers[rng.IntN(len(numbers))]), From: from, To: from + (1+rng.Int64N(2))*minute,
 				Filter: "000", Revision: offset, Rows: []click.Row{{Ad: []byte("a"), Count: rng.Int64N(3)}}, Last: rng.IntN(2) == 0,
 			}
 			if c.Step == click.Change {
@@ -67,7 +70,7 @@ func TestAnyCorrections(t *testing.T) {
 			}
 		}
 	}
-	if taken < 300 {
+	if taken < 500 {
 		t.Errorf("%d changes were taken only", taken)
 	}
 }
