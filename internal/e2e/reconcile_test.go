@@ -90,6 +90,9 @@ func damage(ctx context.Context, t *testing.T, s storage.Store) (raised string) 
 	b.Rankings = append(b.Rankings, list)
 	rolled := 0
 	err = s.Scan(ctx, storage.Hour.Series(click.FilterAll), atMinute(60), atMinute(61), func(c *storage.Cell) error {
+		if string(c.Ad) == raised {
+			return nil
+		}
 		if rolled++; rolled == 1 {
 			row(*c, storage.Hour.Series(click.FilterAll), 3_600_000, c.Count+5, 0)
 		}
@@ -146,7 +149,7 @@ func reconciles(ctx context.Context, t *testing.T, c *client.Client, url, raised
 	if stdout, stderr, status = run(t, "audit", "--api.url", url, "--from", reconcileFrom, "--to", reconcileTo); status != 0 {
 		t.Errorf("the audit after it: status %d, %s%s", status, stdout, stderr)
 	}
-	// Hours answered for the minute that was raised. What is new is the late click.
+	// The hour answered for the minute that was raised, and was right. What is new is the late click.
 	after, err := c.Count(ctx, raised, client.Range{From: reconcileFrom, To: reconcileTo})
 	if err != nil || after.Status != api.Final || after.Count != before.Count+1 || after.Revision <= before.Revision {
 		t.Errorf("before %+v, after %+v, %v", before, after, err)
