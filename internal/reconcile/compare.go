@@ -59,7 +59,8 @@ func (c *run) compare(ctx context.Context, w *recount.Window) error {
 	if sum != (fold{}) {
 		c.folds[part{w.Start, w.Filter}] = sum
 	}
-	if !list.holds() && !list.of(w.Rows) && !list.of(Whole(w)) {
+	// A list of the right counts is not to blame for counts beside it that are wrong.
+	if p := (part{w.Start, w.Filter}); !list.holds() && (!c.wrong[p] || !list.of(w.Rows) && !list.of(Whole(w))) {
 		c.find(Difference{Kind: List, Start: w.Start, Filter: w.Filter, window: part{w.Start, w.Filter}, Parts: []cause.Part{{Cause: cause.WrongList}}})
 	}
 	return nil
@@ -104,7 +105,7 @@ func (c *run) row(w *recount.Window, ad []byte, cell *storage.Cell, raw, late cl
 		if !r.WithoutLate().Holds() {
 			c.wrong[part{w.Start, w.Filter}] = true
 		}
-		c.find(Difference{Kind: Count, Start: w.Start, Filter: w.Filter, Ad: string(ad), Row: r, window: part{w.Start, w.Filter}, version: cell.Version})
+		c.find(Difference{Kind: Count, Start: w.Start, Filter: w.Filter, Ad: string(ad), Row: r, window: part{w.Start, w.Filter}})
 	}
 }
 

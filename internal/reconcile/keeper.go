@@ -35,7 +35,10 @@ func (k *Keeper) AtWork() bool { return k.atWork.Load() }
 // Run compares when it is due, until ctx ends. A run that fails is tried again.
 func (k *Keeper) Run(ctx context.Context) error {
 	k.atWork.Store(true)
-	defer k.atWork.Store(false)
+	defer func() {
+		k.Metrics.forget()
+		k.atWork.Store(false)
+	}()
 	failed := false
 	for {
 		now := k.Clock.Now()

@@ -43,10 +43,6 @@ func (away) Touches(context.Context, int64, int64) ([]storage.Touch, error) { re
 
 func (away) Rollups(context.Context, string, int64, int64) ([]storage.Rollup, error) { return nil, nil }
 
-func (away) Count(context.Context, string, []byte, int64, int64) ([]storage.Cell, error) {
-	return nil, nil
-}
-
 // Scan has one count in one minute.
 func (away) Scan(_ context.Context, _ string, from, to int64, f func(*storage.Cell) error) error {
 	if at := time.Date(2000, 1, 1, 0, 30, 0, 0, time.UTC).UnixMilli(); from <= at && at < to {
@@ -60,7 +56,7 @@ type nothing struct{ spans *[]recount.Range }
 
 func (n nothing) Recount(_ context.Context, span recount.Range, _ recount.Options, _ func(done, total int64) error, _ func(*recount.Window) error) (recount.Report, error) {
 	*n.spans = append(*n.spans, span)
-	return recount.Report{Whole: true}, nil
+	return recount.Report{Whole: true, Sources: 1}, nil
 }
 
 func (nothing) InLog(context.Context, click.Source, int64, int64, func(*click.Record) error) (bool, error) {
@@ -132,6 +128,9 @@ func TestKeeper(t *testing.T) {
 		cancel()
 		if err := <-done; err != nil || k.AtWork() {
 			t.Errorf("%v, at work: %v", err, k.AtWork())
+		}
+		if n := testutil.CollectAndCount(m.differences) + testutil.CollectAndCount(m.clicks); n != 0 {
+			t.Errorf("%d figures of differences are left to a process that looks no more", n)
 		}
 		first := spans[0]
 		if len(spans) != 4 || first.To-first.From != 40*minute || first.To != begin.Add(time.Hour).UnixMilli() {

@@ -64,6 +64,12 @@ func (m *Metrics) ran(now time.Time, r *Report) {
 	}
 }
 
+// forget takes back what the last run found: another process's next one tells.
+func (m *Metrics) forget() {
+	m.differences.Reset()
+	m.clicks.Reset()
+}
+
 // outcome is a report in a word.
 func (r *Report) outcome() string {
 	switch {

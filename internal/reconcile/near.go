@@ -1,14 +1,17 @@
 package reconcile
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/reconcile/cause"
 	"github.com/clickagg/clickagg/internal/recount"
 	"github.com/clickagg/clickagg/mapper/rule"
+	"github.com/clickagg/clickagg/storage"
 )
 
 // clicksMost is how many clicks near differences are held. What is beyond is not looked
@@ -26,6 +29,7 @@ type near struct {
 	size, horizon int64
 	ads           map[string]bool
 	clicks        map[key][]cause.Click // of the counts that are wanted
+	late          []recount.Judged      // of the same, that came too late
 	seen          map[click.ID][]first
 	n             int
 }
@@ -40,14 +44,11 @@ type first struct {
 func (c *run) explain(ctx context.Context, watch func(done, total int64) error) error {
 	n := near{size: c.Size, horizon: c.Horizon, ads: map[string]bool{}, clicks: map[key][]cause.Click{}, seen: map[click.ID][]first{}}
 	from, to := c.report.To, c.report.From
+	if err := c.reread(ctx); err != nil {
+		return err
+	}
 	for _, d := range c.found {
-		if d.Kind != Count || d.WithoutLate().Holds() {
-			continue
-		}
-		if err := errors.Join(c.tick(), c.superseded(ctx, d)); err != nil {
-			return err
-		}
-		if d.Parts == nil {
+		if d.Parts == nil && !d.WithoutLate().Holds() {
 			n.ads[d.Ad], n.clicks[d.key()] = true, nil
 			from, to = min(from, d.Start), max(to, d.Start+c.Size)
 		}
@@ -58,6 +59,7 @@ func (c *run) explain(ctx context.Context, watch func(done, total int64) error) 
 		if err != nil {
 			return err
 		}
+		n.latecomers()
 	}
 	for _, d := range c.found {
 		if d.Parts == nil {
@@ -69,19 +71,49 @@ func (c *run) explain(ctx context.Context, watch func(done, total int64) error) 
 
 func (d *Difference) key() key { return key{part{d.Start, d.Filter}, d.Ad} }
 
-// superseded tells of a count that was written anew since it was compared.
-func (c *run) superseded(ctx context.Context, d *Difference) error {
-	cells, err := c.Store.Count(ctx, d.Filter, []byte(d.Ad), d.Start, d.Start+c.Size)
-	if err != nil {
-		return fmt.Errorf("read counts: %w", err)
-	}
-	for i := range cells {
-		if cells[i].Version > d.version && cells[i].Count != d.Stored.Count {
-			size := max(cells[i].Count-d.Stored.Count, d.Stored.Count-cells[i].Count)
-			d.Parts = []cause.Part{{Cause: cause.Superseded, Clicks: size}}
+// reread reads counts that differ once more, window by window.
+func (c *run) reread(ctx context.Context) error {
+	for rest := c.found; len(rest) > 0; {
+		p := rest[0].window
+		n := slices.IndexFunc(rest, func(d *Difference) bool { return d.window != p })
+		if n < 0 {
+			n = len(rest)
+		}
+		wrong := map[string]*Difference{}
+		for _, d := range rest[:n] {
+			if d.Kind == Count && !d.WithoutLate().Holds() {
+				wrong[d.Ad] = d
+			}
+		}
+		if rest = rest[n:]; len(wrong) == 0 {
+			continue
+		}
+		now := map[string]click.Sum{} // what was taken away has no cell
+		err := c.Store.Scan(ctx, p.filter, p.start, p.start+c.Size, func(cell *storage.Cell) error {
+			if wrong[string(cell.Ad)] != nil {
+				now[string(cell.Ad)] = cell.Sum()
+			}
+			return nil
+		})
+		if err = errors.Join(err, c.tick()); err != nil {
+			return fmt.Errorf("read counts: %w", err)
+		}
+		for ad, d := range wrong {
+			d.superseded(now[ad])
 		}
 	}
 	return nil
+}
+
+// superseded takes what is stored now. If it was put right since it was compared, that is its cause. If it has become
+// another and is as wrong, it is looked into as it is now.
+func (d *Difference) superseded(now click.Sum) {
+	old := d.Stored
+	d.Stored = now
+	if now != old && (d.Holds() || d.WithoutLate().Holds()) {
+		d.Stored = old
+		d.Parts = []cause.Part{{Cause: cause.Superseded, Clicks: max(1, now.Count-old.Count, old.Count-now.Count)}}
+	}
 }
 
 // take is told of a click, and keeps it if it has to do with a wanted count.
@@ -92,13 +124,33 @@ func (n *near) take(j *recount.Judged) {
 	n.n++
 	why := cause.Cause(0)
 	switch j.Kind {
-	case rule.Late:
-		why = cause.Late
+	case rule.Late: // what it repeats is told of later
+		c := *j.Click
+		c.Ad = bytes.Clone(c.Ad)
+		n.late = append(n.late, recount.Judged{Source: j.Source, Click: &c})
+		return
 	case rule.Rejected:
 		why = cause.Rejected
 	case rule.Routed:
 		why = n.repeats(j.Click)
 	}
+	n.note(j, why)
+}
+
+// latecomers notes the clicks that came too late, when all others are known: those that repeat one would not
+// be counted either if they had come in time.
+func (n *near) latecomers() {
+	for i := range n.late {
+		why := n.repeats(n.late[i].Click)
+		if why == 0 {
+			why = cause.Late
+		}
+		n.note(&n.late[i], why)
+	}
+}
+
+// note keeps a click under all filters.
+func (n *near) note(j *recount.Judged, why cause.Cause) {
 	n.under(j, why, click.FilterAll)
 	for i, filter := range j.Click.Filters {
 		if j.Click.Mask>>i&1 == 1 {
@@ -116,7 +168,7 @@ func (n *near) under(j *recount.Judged, why cause.Cause, filter string) {
 	}
 }
 
-// repeats tells what a valid click repeats: clicks come in the order in which they are counted.
+// repeats tells how a click repeats one before it: valid clicks come in the order in which they are counted.
 func (n *near) repeats(c *click.Routed) cause.Cause {
 	start := c.Time - c.Time%n.size
 	for _, f := range n.seen[c.ID] {

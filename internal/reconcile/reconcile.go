@@ -11,7 +11,7 @@ import (
 	"github.com/clickagg/clickagg/storage"
 )
 
-// differencesMost is how many differences are looked into. Of more, a range was lost rather than
+// differencesMost is how many differences are looked into, and as many lost records. Of more, a range was lost rather than
 // damaged, and is replayed.
 const differencesMost = 10_000
 
@@ -59,10 +59,12 @@ type run struct {
 	report Report
 	walk   *walk
 	found  []*Difference
+	lost   []*Difference // records: with room of their own, as what lacks them is no truth to repair by
 	folds  map[part]fold
 	wrong  map[part]bool // whose counts differ
 	tick   func() error  // says again how far it is
 	holes  []hole
+	beyond int64 // offsets of further holes
 }
 
 // part is one window under one filter.
@@ -117,7 +119,7 @@ func (c *run) all(ctx context.Context, said func(s Step, done, total int64) erro
 	if err := c.records(ctx); err != nil {
 		return err
 	}
-	for _, d := range c.found {
+	for _, d := range append(c.found, c.lost...) {
 		c.report.add(d)
 		if err := each(d); err != nil {
 			return err
@@ -128,8 +130,12 @@ func (c *run) all(ctx context.Context, said func(s Step, done, total int64) erro
 
 // find notes a difference.
 func (c *run) find(d Difference) {
-	if len(c.found) < differencesMost {
-		c.found = append(c.found, &d)
+	room := &c.found
+	if d.Kind == Record {
+		room = &c.lost
+	}
+	if len(*room) < differencesMost {
+		*room = append(*room, &d)
 		return
 	}
 	c.report.Differences++

@@ -1,12 +1,14 @@
 package reconcile
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/recount"
 )
 
 // some is a world with a few clicks in two hours and one in the third, all counted.
@@ -186,16 +188,104 @@ func TestListOfAnHour(t *testing.T) {
 	}
 }
 
-// TestSuperseded: a count that is corrected while it is compared is no fault.
+// TestSuperseded: a count that is put right while it is compared is no fault. One that becomes another, and is as
+// wrong, is one.
 func TestSuperseded(t *testing.T) {
 	t.Parallel()
-	w := some(t)
-	w.rows(2, base, minute, "000", click.Row{Ad: []byte("b"), Count: 4, Digest: 4})
-	w.again = func() {
-		w.rows(3, base, minute, "000", click.Row{Ad: []byte("b"), Count: 1, Digest: 1})
+	for name, c := range map[string]struct {
+		planted, then click.Row
+		want          string
+	}{
+		"put right":             {click.Row{Count: 4, Digest: 4}, click.Row{Count: 1}, "4/1, superseded_by_replay 3"},
+		"the right clicks":      {click.Row{Count: 1, Digest: 4}, click.Row{Count: 1}, "1/1, superseded_by_replay 1"},
+		"otherwise wrong":       {click.Row{Count: 4, Digest: 4}, click.Row{Count: 3, Digest: 3}, "3/1, missing_from_raw 2"},
+		"other clicks, as many": {click.Row{Count: 4, Digest: 4}, click.Row{Count: 1, Digest: 3}, "1/1, missing_from_raw 1, missing_from_aggregate 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := some(t)
+			c.planted.Ad, c.then.Ad = []byte("b"), []byte("b")
+			if c.then.Digest == 0 {
+				c.then.Digest = w.cell("000", "b", 0).Digest
+			}
+			w.rows(2, base, minute, "000", c.planted)
+			w.again = func() { w.rows(3, base, minute, "000", c.then) }
+			lines, report := w.run(0, 200)
+			if !slices.Equal(lines, []string{"count 0 000 b " + c.want}) || report.Clean() != strings.Contains(c.want, "superseded") {
+				t.Errorf("%q %+v", lines, report)
+			}
+		})
 	}
-	lines, report := w.run(0, 200)
-	if !slices.Equal(lines, []string{"count 0 000 b 4/1, superseded_by_replay 3"}) || !report.Clean() {
+	w := some(t) // a row that should not be is taken away
+	w.rows(2, base+7*minute, minute, "000", click.Row{Ad: []byte("x"), Count: 4, Digest: 9})
+	w.list(2, base+7*minute, minute, "000", 4, 1, click.Row{Ad: []byte("x"), Count: 4})
+	w.again = func() { w.rows(3, base+7*minute, minute, "000", click.Row{Ad: []byte("x")}) }
+	if lines, report := w.run(0, 200); len(lines) == 0 || lines[0] != "count 7 000 x 4/0, superseded_by_replay 4" {
 		t.Errorf("%q %+v", lines, report)
+	}
+}
+
+// TestLateRepeat: a late click that repeats another and is counted is a repeat that is counted, not one of the
+// late clicks that might be.
+func TestLateRepeat(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]string{
+		"1": "count 0 000 a 4/3+2, duplicate 1 clicks/0/14, late 2",
+		"2": "count 0 000 a 4/3+2, conflict 1 clicks/0/14, late 2",
+	} {
+		w := some(t)
+		w.raw, w.log = slices.Delete(slices.Clone(w.raw), 4, 6), slices.Delete(slices.Clone(w.log), 4, 6) // no repeats in time
+		w.click("20", "a", "US", 0.5, 201)
+		w.click("21", "a", "US", 0.5, 201)
+		w.raw[len(w.raw)-2].Offset, w.raw[len(w.raw)-1].Offset = 12, 13
+		w.click(id, "a", "KR", 0, 201)
+		w.raw[len(w.raw)-1].Offset = 14
+		_, made := w.rules.Judge.Router.Route([]byte("a"), []byte(id))
+		a := w.cell("000", "a", 0)
+		a.Add(click.Sum{Count: 1, Digest: made.Digest()})
+		w.apply(2, base, minute, "000", []click.Row{{Ad: []byte("a"), Count: a.Count, Digest: a.Digest}, {Ad: []byte("b"), Count: 1, Digest: w.cell("000", "b", 0).Digest}})
+		lines, report := w.run(0, 59)
+		if !slices.Equal(lines, []string{want}) || report.Clean() {
+			t.Errorf("%q, want %q; %+v", lines, want, report)
+		}
+	}
+}
+
+// TestListWithoutLate: where late clicks were added, the list must have them as well.
+func TestListWithoutLate(t *testing.T) {
+	t.Parallel()
+	w := some(t)
+	w.click("20", "a", "US", 0.5, 201)
+	_, made := w.rules.Judge.Router.Route([]byte("a"), []byte("20"))
+	a := w.cell("000", "a", 0)
+	a.Add(click.Sum{Count: 1, Digest: made.Digest()})
+	w.rows(2, base, minute, "000", click.Row{Ad: []byte("a"), Count: a.Count, Digest: a.Digest})
+	if lines, report := w.run(0, 59); !slices.Equal(lines, []string{"list 0 000, wrong_list 0"}) || report.Clean() {
+		t.Errorf("%q %+v", lines, report)
+	}
+}
+
+// TestNoSource: where there is nothing to read, nothing is known.
+func TestNoSource(t *testing.T) {
+	t.Parallel()
+	w := some(t)
+	w.raw, w.none = nil, true
+	if _, report := w.run(0, 200); report.Exact() || report.Clean() || report.outcome() == outcomeClean {
+		t.Errorf("%+v", report)
+	}
+	if _, done, _, err := w.repair(0, 200, false); !errors.Is(err, ErrInexact) || done != (Repaired{}) || len(w.job.diffs) > 0 {
+		t.Errorf("%+v %v", done, err)
+	}
+}
+
+// TestHolesOfALog: a log may have any number of holes, and lacks nothing.
+func TestHolesOfALog(t *testing.T) {
+	t.Parallel()
+	for input, unknown := range []int64{0, 3} {
+		c := run{report: Report{Recount: recount.Report{Input: input}}, holes: make([]hole, holesMost), Reconciler: &Reconciler{Clicks: new(world)}}
+		c.hole(source, 4, 7)
+		if err := c.records(t.Context()); err != nil || c.report.Unknown != unknown {
+			t.Errorf("%d unknown, %v", c.report.Unknown, err)
+		}
 	}
 }

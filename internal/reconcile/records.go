@@ -19,7 +19,7 @@ const holesMost = 100_000
 
 func (c *run) hole(s click.Source, from, to int64) {
 	if len(c.holes) == holesMost {
-		c.report.Unknown += to - from
+		c.beyond += to - from
 		return
 	}
 	c.holes = append(c.holes, hole{s, from, to})
@@ -31,6 +31,7 @@ func (c *run) records(ctx context.Context) error {
 	if c.report.Recount.FromLog() {
 		return nil
 	}
+	c.report.Unknown = c.beyond
 	for _, h := range c.holes {
 		known, err := c.Clicks.InLog(ctx, h.source, h.from, h.to, func(r *click.Record) error {
 			where := fmt.Sprintf("%s/%d", h.source, r.Offset)

@@ -52,6 +52,13 @@ func By(p *correct.Publisher) Begin {
 	return func(ctx context.Context, c control.Correction, resume bool) (Job, control.Correction, error) {
 		begin := p.Begin
 		if resume {
+			facts, err := control.Load(ctx, p.Log, p.Topics.Control)
+			if err != nil {
+				return nil, c, err
+			}
+			if other, busy := facts.Correcting(); busy && other.What != What {
+				return nil, c, otherError(other.What) // whoever is at work on it goes on
+			}
 			begin = func(ctx context.Context, c control.Correction) (*correct.Job, error) { return p.Resume(ctx, c.By) }
 		}
 		j, err := begin(ctx, c)
@@ -60,6 +67,10 @@ func By(p *correct.Publisher) Begin {
 		}
 		return j, j.Correction, nil
 	}
+}
+
+func otherError(what string) error {
+	return fmt.Errorf("%w, but a %s: finish it with its own command", ErrOther, what)
 }
 
 // Repaired is what a repair did.
@@ -89,17 +100,25 @@ type repair struct {
 func (r *Reconciler) Repair(ctx context.Context, q Question, by string, resume bool,
 	watch func(s Step, done, total int64) error, each func(*Difference) error,
 ) (Repaired, Report, error) {
-	job, c, err := r.Begin(ctx, control.Correction{What: What, By: by, From: q.From, To: q.To, Source: q.Source, Late: true}, resume)
+	want := control.Correction{What: What, By: by, Source: q.Source, Late: true}
+	if !resume { // it decides on late clicks of what is closed now, and of nothing else
+		span, err := r.closed(ctx, q)
+		if err != nil || span.From == span.To {
+			return Repaired{}, Report{From: span.From, To: span.To, ExactUntil: span.To}, err
+		}
+		want.From, want.To = span.From, span.To
+	}
+	job, c, err := r.Begin(ctx, want, resume)
 	if err != nil {
 		return Repaired{}, Report{}, fmt.Errorf("reconcile: %w", err)
 	}
 	defer func() { _ = job.Close() }()
 	if c.What != What {
-		return Repaired{}, Report{}, fmt.Errorf("reconcile: %w, but a %s: finish it with its own command", ErrOther, c.What)
+		return Repaired{}, Report{}, fmt.Errorf("reconcile: %w", otherError(c.What))
 	}
 	w := repair{Reconciler: r, q: Question{From: c.From, To: c.To, Source: c.Source}, watch: watch, job: job, dirty: map[part]bool{}, all: resume}
 	if err := w.prepare(ctx, each); err != nil {
-		if !resume { // nothing has been published
+		if c.Hold.Number == 0 { // nothing has been published
 			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
 			defer cancel()
 			err = errors.Join(err, job.End(ending, "nothing was changed"))
@@ -124,13 +143,11 @@ const endWait = 10 * time.Second
 
 // prepare finds what must change and adds it to the job.
 func (w *repair) prepare(ctx context.Context, each func(*Difference) error) error {
-	if !w.all {
-		if err := w.find(ctx, each); err != nil {
-			return err
-		}
-		if len(w.dirty) == 0 && !w.all {
-			return nil
-		}
+	if err := w.find(ctx, each); err != nil {
+		return err
+	}
+	if len(w.dirty) == 0 && !w.all {
+		return nil
 	}
 	return w.add(ctx)
 }
@@ -157,7 +174,7 @@ func (w *repair) find(ctx context.Context, each func(*Difference) error) error {
 		case !w.report.Exact():
 			return ErrInexact
 		case len(lost) == 0:
-			w.all = w.report.LeftOut > 0
+			w.all = w.all || w.report.LeftOut > 0
 			return nil
 		}
 		if err := w.restore(ctx, lost); err != nil {
@@ -206,7 +223,7 @@ func (w *repair) add(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case !report.Exact() || report.Behind:
+	case !exact(&report):
 		return ErrInexact
 	}
 	return k.until(ctx, span.To)

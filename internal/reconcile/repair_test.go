@@ -7,10 +7,14 @@ import (
 	"slices"
 	"testing"
 
+	"go.uber.org/zap"
+
 	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/correct"
+	"github.com/clickagg/clickagg/internal/stream"
+	"github.com/clickagg/clickagg/internal/stream/memory"
 	"github.com/clickagg/clickagg/storage"
 )
 
@@ -146,8 +150,86 @@ func TestRepairRefuses(t *testing.T) {
 	if _, done, _, err := w.repair(0, 200, false); !errors.Is(err, ErrInexact) || done != (Repaired{}) || !slices.Equal(w.job.ended, []string{"nothing was changed"}) {
 		t.Errorf("%+v %v %q", done, err, w.job.ended)
 	}
+	w.left = control.Correction{What: "replay"}
 	if _, _, _, err := w.repair(0, 200, true); !errors.Is(err, ErrOther) || len(w.job.ended) > 0 {
 		t.Errorf("%v %q", err, w.job.ended)
+	}
+}
+
+// TestRepairOfWhatIsClosed: whether late clicks are counted is decided for what is closed now only, and not at all
+// where nothing is.
+func TestRepairOfWhatIsClosed(t *testing.T) {
+	t.Parallel()
+	w := some(t)
+	if _, done, report, err := w.repair(240, 300, false); err != nil || done != (Repaired{}) || report.From != report.To || len(w.began) > 0 {
+		t.Errorf("%+v %+v %v, %+v", done, report, err, w.began)
+	}
+	if _, _, _, err := w.repair(200, 300, false); err != nil || w.began[0].To != base+240*minute {
+		t.Errorf("%v, %+v", err, w.began)
+	}
+}
+
+// TestRepairOfManyRecords: while records are lost nothing is changed by what lacks them, however much differs.
+func TestRepairOfManyRecords(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.click("first", "first", "US", 0, 0)
+	for i := range differencesMost + 10 {
+		w.click("1", fmt.Sprintf("x%07d", i), "US", 0.1, 0.1)
+	}
+	w.click("last", "last", "US", 239, 239)
+	w.fill()
+	w.raw, w.input = []click.Record{w.raw[0], w.raw[len(w.raw)-1]}, 1
+	_, done, report, err := w.repair(0, 60, false)
+	if err != nil || done != (Repaired{Records: differencesMost + 10}) || !report.Clean() || len(w.job.diffs) > 0 {
+		t.Errorf("%+v %+v %v", done, report, err)
+	}
+}
+
+// TestResumeOfRecords: what broke off before all records were back finds the others, and the hours that are wrong.
+func TestResumeOfRecords(t *testing.T) {
+	t.Parallel()
+	w := some(t)
+	w.raw, w.input = slices.Delete(slices.Clone(w.raw), 2, 3), 1
+	w.rows(2, base+hour, hour, "000/1h", click.Row{Ad: []byte("b"), Count: 7})
+	w.left = control.Correction{What: What, From: base, To: base + 200*minute}
+	_, done, report, err := w.repair(0, 0, true)
+	if err != nil || done != (Repaired{Records: 1}) || !report.Clean() || report.Differences != 0 || len(w.job.diffs) != 1 {
+		t.Errorf("%+v %+v %v, %d windows", done, report, err, len(w.job.diffs))
+	}
+}
+
+// TestResumeOfNothing: what broke off before it published anything can end, also where records have gone since; what has
+// published cannot.
+func TestResumeOfNothing(t *testing.T) {
+	t.Parallel()
+	w := some(t)
+	w.raw, w.input, w.from = slices.Delete(slices.Clone(w.raw), 2, 3), 1, 3
+	for number, ended := range []int{1, 0} {
+		w.left = control.Correction{What: What, From: base, To: base + 200*minute, Hold: click.Hold{Number: int64(number)}}
+		if _, _, _, err := w.repair(0, 0, true); !errors.Is(err, ErrInexact) || len(w.job.ended) != ended {
+			t.Errorf("hold %d: %v, %q", number, err, w.job.ended)
+		}
+	}
+}
+
+// TestResumeLeavesOthers: a replay at work goes on when somebody wants to resume a repair.
+func TestResumeLeavesOthers(t *testing.T) {
+	t.Parallel()
+	log, topics := new(memory.Log), click.TopicsOf("clickagg")
+	log.Create(topics.Control, 1)
+	p := &correct.Publisher{
+		Log: log, Topics: topics, Reducers: 1, Dir: t.TempDir(), Clock: stream.Wall{}, Metrics: correct.NewMetrics(nil), Logger: zap.NewNop(),
+	}
+	replay, err := p.Begin(t.Context(), control.Correction{What: "replay"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := By(p)(t.Context(), control.Correction{What: What}, true); !errors.Is(err, ErrOther) {
+		t.Error(err)
+	}
+	if err := errors.Join(replay.End(t.Context(), "done"), replay.Close()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -29,8 +29,7 @@ type Difference struct {
 	Source click.Source // of a Record
 	Offset int64
 
-	window  part  // that a repair publishes anew
-	version int64 // of the stored row when it was compared
+	window part // that a repair publishes anew
 }
 
 // Explained tells whether all of its causes are.
@@ -64,7 +63,10 @@ type Report struct {
 }
 
 // Exact tells whether the records are all there, so that what they say is the truth.
-func (r *Report) Exact() bool { return r.Recount.Exact() && !r.Recount.Behind && r.Unknown == 0 }
+func (r *Report) Exact() bool { return exact(&r.Recount) && r.Unknown == 0 }
+
+// exact tells whether a recount had all records. One that had no source to read knows nothing.
+func exact(r *recount.Report) bool { return r.Sources > 0 && r.Exact() && !r.Behind }
 
 // Clean tells whether nothing is wrong, and that is known for sure.
 func (r *Report) Clean() bool { return r.Exact() && r.Unexplained == 0 }

@@ -34,8 +34,9 @@ type world struct {
 	log   []click.Record // what the log has: the same, unless something is taken out of raw
 	rules recount.Rules
 	input int
+	none  bool   // there is no source
 	from  int64  // first offset that the log still has
-	again func() // before a count is read alone
+	again func() // after all records were read
 
 	began  []control.Correction
 	left   control.Correction // what was left unfinished
@@ -109,8 +110,15 @@ func (r records) Read(ctx context.Context, _ click.Source, from, to int64, f fun
 func (w *world) Recount(ctx context.Context, span recount.Range, o recount.Options, watch func(done, total int64) error, sink func(*recount.Window) error) (recount.Report, error) {
 	rules := w.rules
 	rules.Late, rules.Witness, rules.Hole = o.Late, o.Witness, o.Hole
-	report, err := recount.Run(ctx, []recount.Input{records(w.raw)}, span, rules, watch, sink)
+	inputs := []recount.Input{records(w.raw)}
+	if w.none {
+		inputs[0] = recount.FromLog(nil, nil, click.None)
+	}
+	report, err := recount.Run(ctx, inputs, span, rules, watch, sink)
 	report.Input = w.input
+	if w.again != nil {
+		w.again()
+	}
 	return report, err
 }
 
@@ -124,12 +132,11 @@ func (w *world) InLog(ctx context.Context, _ click.Source, from, to int64, f fun
 
 // Restore puts back what the log has.
 func (w *world) Restore(_ context.Context, _ click.Source, from, to int64) error {
-	for _, r := range w.log {
-		if r.Offset >= from && r.Offset < to {
-			w.raw = append(w.raw, r)
-		}
+	at := func(records []click.Record, offset int64) int {
+		i, _ := slices.BinarySearchFunc(records, offset, func(r click.Record, o int64) int { return int(r.Offset - o) })
+		return i
 	}
-	slices.SortFunc(w.raw, func(a, b click.Record) int { return int(a.Offset - b.Offset) })
+	w.raw = slices.Insert(w.raw, at(w.raw, from), w.log[at(w.log, from):at(w.log, to)]...)
 	return nil
 }
 
@@ -240,20 +247,7 @@ func (w *world) run(from, to int64) (lines []string, report Report) {
 }
 
 func (w *world) reconciler() *Reconciler {
-	return &Reconciler{Store: reread{w.store, w.again}, Clicks: w, Size: minute, Horizon: 10 * minute, Top: 3, Begin: w.begin}
-}
-
-// reread is a store that something is done to before a count is read alone.
-type reread struct {
-	storage.Store
-	before func()
-}
-
-func (r reread) Count(ctx context.Context, filter string, ad []byte, from, to int64) ([]storage.Cell, error) {
-	if r.before != nil {
-		r.before()
-	}
-	return r.Store.Count(ctx, filter, ad, from, to)
+	return &Reconciler{Store: w.store, Clicks: w, Size: minute, Horizon: 10 * minute, Top: 3, Begin: w.begin}
 }
 
 // text is a difference in a line.

@@ -174,8 +174,11 @@ func named(r Row, more []Click) (parts []Part) {
 			parts = append(parts, part(c, of))
 		}
 	}
-	if late > 0 {
+	switch {
+	case late > 0:
 		parts = append(parts, Part{Cause: Late, Clicks: late})
+	case late < 0: // more than would be added repeat others
+		parts = append(parts, Part{Cause: Duplicate, Clicks: -late})
 	}
 	return parts
 }

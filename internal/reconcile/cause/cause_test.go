@@ -82,6 +82,15 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestLateRepeats: of late clicks, no more can be meant to be there than would be added.
+func TestLateRepeats(t *testing.T) {
+	t.Parallel()
+	valid, late := of(0, 1000), of(Late, 3, 5)
+	if got := text(Explain(Row{total(valid, late), total(valid), total(late[:1])}, slicesOf(valid, late))); got != "duplicate 1" {
+		t.Error(got)
+	}
+}
+
 func slicesOf(lists ...[]Click) (all []Click) {
 	for _, l := range lists {
 		all = append(all, l...)
