@@ -175,6 +175,9 @@ func archiveRestoreCommand() *cobra.Command {
 			if err != nil {
 				return usage(err)
 			}
+			if begin >= end {
+				return usage(fmt.Errorf("archive restore: --from %s is not before --to %s", from, to))
+			}
 			return withArchive(c, true, func(ctx context.Context, p *process, blobs blob.Ranger) error {
 				if oldest := now.Add(-p.cfg.Cassandra.RawTTL); len(p.cfg.Cassandra.Hosts) == 0 && begin < oldest.UnixMilli() {
 					return usage(fmt.Errorf("archive restore: what was received before %s would be deleted again at once: raise cassandra.raw_ttl first", oldest.UTC().Format(time.RFC3339)))
@@ -189,6 +192,8 @@ func archiveRestoreCommand() *cobra.Command {
 				})
 				if bar != nil {
 					bar.Finish()
+				} else if err == nil {
+					fmt.Fprintln(c.OutOrStdout(), "nothing that was received then is archived")
 				}
 				return err
 			})

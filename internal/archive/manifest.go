@@ -80,13 +80,21 @@ func (m *Manifest) check(s Slice) error {
 		return fault("its file is %q", m.File)
 	case len(m.Runs) == 0 || m.Runs[0].From != m.From || m.Runs[len(m.Runs)-1].To != m.To:
 		return fault("its runs are not its slice")
-	case m.Footer <= 0 || m.Footer >= m.Bytes:
+	case m.Footer <= 0 || m.Footer >= m.Bytes || m.Bytes-m.Footer > maxRunBytes:
 		return fault("its footer is at %d of %d bytes", m.Footer, m.Bytes)
 	}
+	records, received := int64(0), m.Runs[0].Received
 	for i, r := range m.Runs {
-		if r.To <= r.From || r.At < 0 || r.Bytes <= 0 || r.At+r.Bytes > m.Footer || r.Bytes > maxRunBytes || i > 0 && r.From != m.Runs[i-1].To {
+		if r.To <= r.From || r.At < 0 || r.Bytes <= 0 || r.Bytes > maxRunBytes || r.At > m.Footer-r.Bytes || i > 0 && r.From != m.Runs[i-1].To {
 			return fault("run %d is impossible", i)
 		}
+		records += r.Records
+		received.add(r.Received.First)
+		received.add(r.Received.Last)
+	}
+	if records != m.Records || received != m.Received {
+		return fault("it has %d records received from %d to %d, its runs %d from %d to %d",
+			m.Records, m.Received.First, m.Received.Last, records, received.First, received.Last)
 	}
 	return nil
 }

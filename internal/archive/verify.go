@@ -84,16 +84,10 @@ func verify(ctx context.Context, blobs blob.Ranger, sheet *sheet, s Slice) (*Man
 	if sum := sha256.Sum256(file); int64(len(file)) != m.Bytes || hex.EncodeToString(sum[:]) != m.SHA256 {
 		return m, fmt.Errorf("%w: %s is not what was archived", ErrDamaged, m.File)
 	}
-	var records int64
 	for i := range m.Runs {
-		got, err := sheet.run(bytes.NewReader(file), m, i)
-		if err != nil {
+		if _, err := sheet.run(bytes.NewReader(file), m, i); err != nil {
 			return m, fmt.Errorf("%s: %w", m.File, err)
 		}
-		records += int64(len(got))
-	}
-	if records != m.Records {
-		return m, fmt.Errorf("%w: %s has %d records, its manifest says %d", ErrDamaged, m.File, records, m.Records)
 	}
 	return m, nil
 }

@@ -196,6 +196,10 @@ func TestArchive(t *testing.T) {
 	if _, stderr, status := run(t, "archive", "restore", "--data-dir", back, "--from", "2025-11-24T17:00:00Z"); status != 2 || !strings.Contains(stderr, "raise cassandra.raw_ttl first") {
 		t.Errorf("%d, %s", status, stderr)
 	}
+	stdout, stderr, status = run(t, "archive", "restore", "--data-dir", back)
+	if status != 0 || !strings.Contains(stdout, "nothing that was received then") {
+		t.Errorf("restore of what is not there: %d, %s%s", status, stdout, stderr)
+	}
 }
 
 // tables reads an archive as other programs do, and prints what each of them sees.

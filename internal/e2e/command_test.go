@@ -32,6 +32,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"query", "count"}, []string{"name an ad"}},
 		{[]string{"query", "top", "-n", "many"}, []string{"-n"}},
 		{[]string{"query", "top", "-o", "xml"}, []string{"xml", "table", "json", "csv"}},
+		{[]string{"archive", "restore", "--from", "-1h", "--to", "-2h"}, []string{"--from -1h is not before --to -2h"}},
 		{[]string{"demo", "--exit"}, []string{"--events"}},
 		{[]string{"generate", "--events", "-1", "--file", "-"}, []string{"events"}},
 	} {

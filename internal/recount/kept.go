@@ -86,7 +86,8 @@ func union(a, b []click.Source) []click.Source {
 func (k *Kept) AsOf() int64 { return k.asOf }
 
 // Bounds are those of the last stretch that is known to have no hole: before a slice that follows no
-// other, and before a raw store that begins after the archive's end, records may be gone.
+// other, and before a raw store that has nothing from the archive's last record to its end, records may be gone.
+// What the raw store has of earlier offsets says nothing of that: it may have been restored.
 func (k *Kept) Bounds(ctx context.Context, s click.Source) (start, end int64, err error) {
 	if k.archive != nil {
 		for _, slice := range k.archive.Slices(s) {
@@ -99,19 +100,18 @@ func (k *Kept) Bounds(ctx context.Context, s click.Source) (start, end int64, er
 	if k.Raw == nil {
 		return start, end, nil
 	}
-	rec, ok, err := first(ctx, k.Raw.Read, s, 0, math.MaxInt64)
+	rec, ok, err := first(ctx, k.Raw.Read, s, max(0, end-1), math.MaxInt64)
 	if err != nil || !ok {
 		return start, end, err
 	}
 	if rec.Offset > end || start == end {
 		start = rec.Offset
 	}
-	last, err := k.last(ctx, s, max(rec.Offset, end-1))
-	return start, max(end, last+1), err
+	last, err := k.last(ctx, s, rec.Offset)
+	return start, last + 1, err
 }
 
-// last feels its way to the last offset in the raw store, which does not know it: at is one
-// that it may have, none is before.
+// last feels its way from an offset that the raw store has to its last one, which it does not know.
 func (k *Kept) last(ctx context.Context, s click.Source, at int64) (int64, error) {
 	low, high, step := at, int64(math.MaxInt64), int64(1)
 	for low+1 < high { // a record is at or above low, none at or above high

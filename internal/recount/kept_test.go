@@ -99,6 +99,7 @@ func TestKeptBounds(t *testing.T) {
 		"the raw store ends":     {at(3, 4, 9), at(4), 3, 10},
 		"the raw store restored": {at(6, 9), at(3, 4), 6, 10},
 		"a hole":                 {at(3, 4), at(7, 9), 7, 10},
+		"a restored hole":        {at(3, 4), at(3, 7, 9), 7, 10},
 		"nothing":                {nil, nil, 0, 0},
 	} {
 		k := &Kept{Log: records{}}
