@@ -32,9 +32,8 @@ func findings(t *testing.T, blobs *attic) (wrong, gaps []string, records int64) 
 // TestVerify: every kind of damage is found, and nothing is found where there is none.
 func TestVerify(t *testing.T) {
 	t.Parallel()
-	src := source("clicks.eu", 1)
+	src, whole := source("clicks.eu", 1), newAttic()
 	raw := shelf{src: history(2)[src][:200]}
-	whole := newAttic()
 	archiveAll(t, raw, whole)
 	wrong, gaps, records := findings(t, whole)
 	if len(wrong) > 0 || len(gaps) == 0 || records != 200 {

@@ -107,6 +107,35 @@ func TestBytesComeBeforeTheName(t *testing.T) {
 	}
 }
 
+// Programs that read a directory of tables pass over what begins with an underscore, and fail at
+// a part of a file.
+func TestOthersPassOverWhatIsWritten(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	d, err := OpenTree(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.fill = func(f *os.File, data io.Reader) error {
+		if name := filepath.Base(f.Name()); !strings.HasPrefix(name, "_") || CheckName(name) == nil {
+			t.Errorf("%q is being written", name)
+		}
+		return fillFile(f, data)
+	}
+	if err := d.Put(t.Context(), "a/b", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(path, d.unborn+"123"), []byte("hal"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenTree(path); err != nil {
+		t.Fatal(err)
+	}
+	if got := files(t, path); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("left: %q", got)
+	}
+}
+
 func TestStrangersAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir()

@@ -19,7 +19,7 @@ import (
 // two marks is allowed in a name, so no file can be taken for another's.
 const (
 	slash  = "+"
-	unborn = "~" // begins a file that is still being written
+	unborn = "~" // begins a file that is still being written; in a tree, after an underscore
 )
 
 // syncBytes are written between two syncs of a file.
@@ -29,15 +29,23 @@ const syncBytes = 8 << 20
 // directory at once, also of several machines if their file system shares locks,
 // as NFS does; all of them must be the same user.
 type Dir struct {
-	path string
-	tree bool // words of names are directories
+	path   string
+	tree   bool // words of names are directories
+	unborn string
 	// fill writes a new file's bytes and makes them durable; tests let it fail.
 	fill func(f *os.File, data io.Reader) error
 }
 
 // OpenDir opens a directory of blobs, making it if it is not there, and removes
 // what a crash left half written. What another process writes now is left alone.
-func OpenDir(path string) (*Dir, error) {
+func OpenDir(path string) (*Dir, error) { return openDir(path, false) }
+
+// OpenTree is OpenDir of blobs that other programs read: their files lie in directories
+// called like the words of their names. A name that begins another one, up to a slash, is refused. What is
+// still being written has an underscore first, which readers of tables pass over.
+func OpenTree(path string) (*Dir, error) { return openDir(path, true) }
+
+func openDir(path string, tree bool) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("open blobs: %w", err)
 	}
@@ -45,21 +53,14 @@ func OpenDir(path string) (*Dir, error) {
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("open blobs: %w", err)
 	}
-	d := &Dir{path: filepath.Clean(path), fill: fillFile}
+	d := &Dir{path: filepath.Clean(path), tree: tree, unborn: unborn, fill: fillFile}
+	if tree {
+		d.unborn = "_" + unborn
+	}
 	if err := d.removeUnborn(); err != nil {
 		return nil, fmt.Errorf("open blobs: %w", err)
 	}
 	return d, nil
-}
-
-// OpenTree is OpenDir of blobs that other programs read: their files lie in directories
-// called like the words of their names. A name that begins another one, up to a slash, is refused.
-func OpenTree(path string) (*Dir, error) {
-	d, err := OpenDir(path)
-	if err == nil {
-		d.tree = true
-	}
-	return d, err
 }
 
 func (d *Dir) removeUnborn() error {
@@ -68,7 +69,7 @@ func (d *Dir) removeUnborn() error {
 		return err
 	}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), unborn) {
+		if !strings.HasPrefix(e.Name(), d.unborn) {
 			continue
 		}
 		if err := removeDead(filepath.Join(d.path, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -166,7 +167,7 @@ func (d *Dir) syncDirs(dir string) error {
 // files stay.
 func (d *Dir) create() (*os.File, error) {
 	for {
-		f, err := os.CreateTemp(d.path, unborn+"*")
+		f, err := os.CreateTemp(d.path, d.unborn+"*")
 		if err != nil {
 			return nil, err
 		}

@@ -95,7 +95,7 @@ func filesIn(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), "~") {
+		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), "_~") {
 			return err
 		}
 		name, _ := filepath.Rel(dir, path)
