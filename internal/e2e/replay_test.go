@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,11 +14,17 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"go.uber.org/zap"
 
 	"github.com/clickagg/clickagg/internal/api"
 	"github.com/clickagg/clickagg/internal/api/client"
+	"github.com/clickagg/clickagg/internal/archive"
+	"github.com/clickagg/clickagg/internal/blob"
 	"github.com/clickagg/clickagg/internal/gen"
 	"github.com/clickagg/clickagg/internal/load"
+	"github.com/clickagg/clickagg/internal/stream"
+	"github.com/clickagg/clickagg/mapper/rule"
+	"github.com/clickagg/clickagg/storage/embedded"
 )
 
 // What is replayed is 20 of 30 minutes: they are closed for good.
@@ -125,12 +132,39 @@ filters:
   - {id: de, name: Germany, where: 'country == "DE"'}
 `
 
-// TestReplay erases the counts of the one process's store, and replays them from the raw store and
-// from the log; then again, with the process killed in the midst.
+// archiveRaw archives all that the raw store of a data directory has, as if its hours had ended long ago.
+func archiveRaw(t *testing.T, dir string) {
+	t.Helper()
+	s, err := embedded.Open(filepath.Join(dir, "raw"), embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobs, err := blob.OpenTree(filepath.Join(dir, "archive"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clicks := rule.Config{EventIDField: "event_id", AdIDField: "ad_id", TimeField: "ts", MaxRecordBytes: 1 << 20}
+	a := archive.New(s.Raw(), blobs, archive.Config{Rule: clicks}, stream.Wall{}, archive.NewMetrics(nil), zap.NewNop())
+	sources, err := s.Raw().Sources(t.Context())
+	if err != nil || len(sources) == 0 {
+		t.Fatal(sources, err)
+	}
+	for _, src := range sources {
+		if _, err := a.Source(t.Context(), src, archive.Reach{Before: math.MaxInt64, Until: math.MaxInt64, Whole: true}, func(*archive.Manifest) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReplay erases the counts of the one process's store, and replays them from the raw store,
+// from the log and from an archive; then again, with the process killed in the midst.
 func TestReplay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	s := newServer(t, "--role=all,raw", "--config", configured(t, replayFilters), "--correction.rows-per-second", "1000000")
+	s := newServer(t, "--role=all,raw", "--config", configured(t, replayFilters), "--archive.after=1h", "--correction.rows-per-second", "1000000")
 	s.start()
 	s.ready(ctx)
 	report, _, err := load.Generate(ctx, s.dial(ctx), load.GenerateOptions{Gen: replayClicks(), Topic: "clicks", Finish: true, Batch: 2000})
@@ -140,9 +174,12 @@ func TestReplay(t *testing.T) {
 	s.completeUntil(ctx, report.Watermark)
 	before := replayAnswers(ctx, t, s.client)
 	url := "http://" + s.api
-	for _, source := range []string{"raw", "kafka"} {
+	for _, source := range []string{"raw", "kafka", "archive"} {
 		s.stop()
 		eraseCounts(t, s.data())
+		if source == "archive" {
+			archiveRaw(t, s.data())
+		}
 		s.start()
 		s.ready(ctx)
 		recovers(ctx, t, s.client, url, source, before)
