@@ -112,7 +112,7 @@ OUTPUT ?= table
 bench-peers: build javac-installed ## races clickagg, Flink and Kafka Streams: make bench-peers N=10000000 ROUNDS=3 PEERS=... OUTPUT=table|json
 	@$(GO) run ./internal/bench/peers -binary $(BIN) -n $(N) -rounds $(ROUNDS) -peers $(PEERS) -o $(OUTPUT)
 
-bench-latency: build $(if $(KAFKA),servers) ## how soon a click is visible: [RATE=50000] [SECONDS=60] [KAFKA=1: roles of their own, Kafka, Cassandra] [ARGS=-o json]
+bench-latency: build $(if $(KAFKA),servers) ## how soon a click is visible: [RATE=50000] [SECONDS=60] [KAFKA=1: roles of their own, Kafka, Cassandra] [ARGS=-beside]
 	$(GO) run ./internal/bench/latency -binary $(BIN) -rate $(or $(RATE),50000) -seconds $(or $(SECONDS),60) $(if $(KAFKA),-kafka) $(ARGS)
 
 bench-state: go-installed ## memory, snapshots and restart with 2 M ads and 30 M ids: [ARGS=-o json]

@@ -41,8 +41,8 @@ type server struct {
 
 // Install starts clickagg, from a binary and with some keys of the configuration
 // set, and returns when every part of it works. Real is a process for each role on
-// Kafka and Cassandra; otherwise there is one process.
-func Install(ctx context.Context, binary string, real bool, keys map[string]string) (in *Installation, err error) {
+// Kafka and Cassandra; otherwise there is one process, which may have more roles than all.
+func Install(ctx context.Context, binary string, real bool, keys map[string]string, also ...string) (in *Installation, err error) {
 	in = &Installation{Topic: "clicks", binary: binary}
 	defer func() {
 		if err != nil {
@@ -61,7 +61,7 @@ func Install(ctx context.Context, binary string, real bool, keys map[string]stri
 		return in, err
 	}
 	in.keys = map[string]string{"api.listen": api, "watermark.trusted_topics": in.Topic}
-	roles := []string{"all"}
+	roles := []string{strings.Join(append([]string{"all"}, also...), ",")}
 	if real {
 		roles = []string{"mapper", "aggregator", "reducer", "writer", "api"}
 		err = in.serve(ctx)

@@ -72,7 +72,7 @@ type clicks struct{ p *proc }
 // Recount implements [replay.Clicks] and [reconcile.Clicks].
 func (c clicks) Recount(ctx context.Context, span recount.Range, o recount.Options, watch func(done, total int64) error, sink func(*recount.Window) error) (recount.Report, error) {
 	w := c.p.w
-	facts, err := control.Load(ctx, handle{c.p}, w.topics.Control)
+	facts, err := control.Load(ctx, handle(c), w.topics.Control)
 	if err != nil {
 		return recount.Report{}, err
 	}
@@ -108,7 +108,7 @@ func (c clicks) log() recount.Input {
 	if w.mutant == halfRecount {
 		sources = sources[1:]
 	}
-	return recount.FromLog(handle{c.p}, sources, w.now)
+	return recount.FromLog(handle(c), sources, w.now)
 }
 
 // input is where operators read clicks from.
@@ -126,7 +126,7 @@ func (c clicks) InLog(ctx context.Context, s click.Source, from, to int64, f fun
 
 // Restore implements [reconcile.Clicks].
 func (c clicks) Restore(ctx context.Context, s click.Source, from, to int64) error {
-	_, err := c.InLog(ctx, s, from, to, func(r *click.Record) error { return rawStore{c.p}.Put(ctx, s, []click.Record{*r}) })
+	_, err := c.InLog(ctx, s, from, to, func(r *click.Record) error { return rawStore(c).Put(ctx, s, []click.Record{*r}) })
 	return err
 }
 

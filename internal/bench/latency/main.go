@@ -20,6 +20,7 @@ const (
 	outOfOrder = 2 * time.Second  // how far clicks of the load may be out of order
 	warm       = 30 * time.Second // over watermark.delay and a window: by then all parts have work
 	drainWait  = 60 * time.Second // for what was sent to be seen
+	lateness   = time.Minute      // window.allowed_lateness, when old minutes are to be closed soon
 )
 
 type options struct {
@@ -33,6 +34,7 @@ type options struct {
 	probes  float64
 	window  time.Duration
 	delay   time.Duration
+	beside  bool
 	keys    map[string]string
 }
 
@@ -48,6 +50,7 @@ func main() {
 	flag.Float64Var(&o.probes, "probes", 20, "probes a second")
 	flag.DurationVar(&o.window, "window", 10*time.Second, "window.size: short, so that many windows close")
 	flag.DurationVar(&o.delay, "delay", 15*time.Second, "watermark.delay")
+	flag.BoolVar(&o.beside, "beside", false, "measure again while an hour is replayed and reconciled and old records are archived; one process")
 	flag.Func("set", "key=value of clickagg's configuration; may be repeated", func(s string) error {
 		k, v, ok := strings.Cut(s, "=")
 		if !ok {
@@ -72,7 +75,15 @@ func main() {
 // run starts an installation, loads it, and measures.
 func run(ctx context.Context, o *options) (r *report, err error) {
 	o.keys["window.size"], o.keys["watermark.delay"] = o.window.String(), o.delay.String()
-	in, err := bench.Install(ctx, o.binary, o.real, o.keys)
+	var also []string
+	if o.beside {
+		if o.real {
+			return nil, errors.New("-beside is measured in one process")
+		}
+		o.keys["window.allowed_lateness"] = lateness.String()
+		also = append(also, "raw")
+	}
+	in, err := bench.Install(ctx, o.binary, o.real, o.keys, also...)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +97,14 @@ func run(ctx context.Context, o *options) (r *report, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var past *beside
+	var counted int64
+	if o.beside {
+		if past, counted, err = newBeside(ctx, o, in, log); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, past.close()) }()
+	}
 	begun := time.Now()
 	size := o.window.Milliseconds()
 	p := &prober{
@@ -96,14 +115,14 @@ func run(ctx context.Context, o *options) (r *report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r = &report{Setup: "one process", Rate: o.rate, Ads: o.ads, Zipf: o.zipf, Window: o.window.String(), Delay: o.delay.String()}
+	r = &report{Setup: "one process", Rate: o.rate, Ads: o.ads, Zipf: o.zipf, Window: o.window.String(), Delay: o.delay.String(), Beside: past}
 	if o.real {
 		r.Setup = "a process for each role, Kafka, Cassandra"
 	}
 	if err := r.measure(ctx, in, l, p, o); err != nil {
 		return nil, err
 	}
-	r.Total = l.acked.Load() + p.sent()
+	r.Total = l.acked.Load() + p.sent() + counted
 	r.Accounts, err = accounts(ctx, in, r.Total)
 	return r, err
 }
@@ -139,13 +158,17 @@ func (r *report) measure(ctx context.Context, in *bench.Installation, l *load, p
 	r.Behind = ms(time.Duration(l.behind.Load()))
 	after, err2 := in.Usage()
 	mine2, _ := bench.Of(os.Getpid())
+	var besideFailed error
+	if r.Beside != nil {
+		besideFailed = r.again(loading, p, o)
+	}
 	stop()
 	work.Wait()
 	close(drain)
 	give := time.AfterFunc(drainWait, done)
 	asked.Wait()
 	give.Stop()
-	if err := errors.Join(failed, err, err2, ctx.Err()); err != nil {
+	if err := errors.Join(failed, err, err2, besideFailed, ctx.Err()); err != nil {
 		return err
 	}
 	for name, u := range after {
@@ -153,6 +176,21 @@ func (r *report) measure(ctx context.Context, in *bench.Installation, l *load, p
 	}
 	r.Processes = append(r.Processes, used{Name: "the load and the probes", Cores: (mine2.CPU - mine.CPU).Seconds() / took.Seconds(), PeakMB: mine2.Peak >> 20})
 	return r.take(p)
+}
+
+// again measures once more, while the past is worked on.
+func (r *report) again(ctx context.Context, p *prober, o *options) error {
+	r.Provisional, r.Final = p.restart(time.Now())
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan error, 1)
+	go func() {
+		done <- r.Beside.run(ctx)
+		stop()
+	}()
+	pause(ctx, time.Duration(o.seconds)*time.Second)
+	stop()
+	return <-done
 }
 
 // accounts waits until every click that was acknowledged is in the accounts.

@@ -173,8 +173,8 @@ func (p *prober) askOne(ctx context.Context, q *question) {
 	case q.final && c.Status != api.Final, c.Count == 0:
 		return
 	default:
-		if took := now.Sub(q.since); !q.count {
-			// of the warm-up
+		if took := now.Sub(q.since); !q.count || q.since.Before(p.from) {
+			// of what is over
 		} else if q.final {
 			p.final = append(p.final, took)
 		} else {
@@ -193,6 +193,15 @@ func (p *prober) close(q *question) {
 			return
 		}
 	}
+}
+
+// restart begins to measure anew from a time on, and returns what there was before.
+func (p *prober) restart(from time.Time) (provisional, final quantiles) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	provisional, final = p.provisional.quantiles(), p.final.quantiles()
+	p.from, p.provisional, p.final = from, nil, nil
+	return provisional, final
 }
 
 // sent is how many probes were acknowledged.

@@ -30,6 +30,7 @@ type report struct {
 	Asked     float64 `json:"asked_every_ms"` // time between two questions for one probe: p99
 	Processes []used  `json:"processes"`
 	Total     int64   `json:"acknowledged"`
+	Beside    *beside `json:"beside,omitempty"`
 	Accounts  string  `json:"accounts"`
 }
 
@@ -70,7 +71,11 @@ func (r *report) take(p *prober) error {
 			r.Unseen++
 		}
 	}
-	r.Provisional, r.Final, r.Asked = p.provisional.quantiles(), p.final.quantiles(), p.asks.quantiles().P99
+	provisional, final := &r.Provisional, &r.Final
+	if r.Beside != nil {
+		provisional, final = &r.Beside.Provisional, &r.Beside.Final
+	}
+	*provisional, *final, r.Asked = p.provisional.quantiles(), p.final.quantiles(), p.asks.quantiles().P99
 	r.Windows = r.Final.N / perFinal
 	slices.SortFunc(r.Processes, func(a, b used) int { return strings.Compare(a.Name, b.Name) })
 	if len(p.faults) > 0 {
@@ -95,6 +100,10 @@ func (r *report) print(w io.Writer, output string) error {
 	}
 	row("provisional: the click was acknowledged", r.Provisional)
 	row(fmt.Sprintf("final: the watermark passed the end (%d windows)", r.Windows), r.Final)
+	if b := r.Beside; b != nil {
+		row("provisional, beside the work on the past", b.Provisional)
+		row("final, beside it", b.Final)
+	}
 	fmt.Fprintln(t, "\t\t\t\t\t\t")
 	fmt.Fprintln(t, "process\tcores\tpeak MB\t\t\t\t")
 	for _, p := range r.Processes {
@@ -102,6 +111,10 @@ func (r *report) print(w io.Writer, output string) error {
 	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	if b := r.Beside; b != nil {
+		fmt.Fprintf(w, "\nbeside it: %d replays of an hour, which changed %s counts, and %d reconciliations, over %s records; %s records archived %d times\n",
+			b.Replays, num(b.Changed), b.Reconciled, num(b.Scanned), num(oldRecords), b.Archived)
 	}
 	fmt.Fprintf(w, "\n%s\n", r.Accounts)
 	if r.Unseen > 0 {
