@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -32,7 +33,15 @@ type fake struct {
 	complete int64
 	holds    []click.Hold // that the marks have, one time of asking after the other
 	err      error
+	mu       sync.Mutex
 	asked    []string // the calls, in order
+}
+
+// note remembers a call.
+func (f *fake) note(call string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, call)
 }
 
 func newFake() *fake {
@@ -76,7 +85,7 @@ func (f *fake) Rollups(_ context.Context, series string, _, _ int64) ([]storage.
 }
 
 func (f *fake) Marks(context.Context) ([]storage.Mark, error) {
-	f.asked = append(f.asked, "marks")
+	f.note("marks")
 	if f.err != nil || f.complete == click.None {
 		return nil, f.err
 	}
@@ -88,7 +97,7 @@ func (f *fake) Marks(context.Context) ([]storage.Mark, error) {
 }
 
 func (f *fake) Count(_ context.Context, _ string, ad []byte, from, to int64) ([]storage.Cell, error) {
-	f.asked = append(f.asked, "count")
+	f.note("count")
 	var cells []storage.Cell
 	for _, w := range within(f.cells, from, to) {
 		if i, ok := slices.BinarySearchFunc(f.cells[w], string(ad), byAd); ok {
@@ -101,7 +110,7 @@ func (f *fake) Count(_ context.Context, _ string, ad []byte, from, to int64) ([]
 func (f *fake) Filters(context.Context) ([]storage.Filter, error) { return f.filters, f.err }
 
 func (f *fake) Scan(_ context.Context, filter string, from, to int64, each func(*storage.Cell) error) error {
-	f.asked = append(f.asked, "scan")
+	f.note("scan")
 	if u := f.under[filter]; u != nil {
 		f = u
 	}
@@ -116,7 +125,7 @@ func (f *fake) Scan(_ context.Context, filter string, from, to int64, each func(
 }
 
 func (f *fake) Rankings(_ context.Context, filter string, from, to int64, most int) ([]click.Ranking, error) {
-	f.asked = append(f.asked, "rankings")
+	f.note("rankings")
 	if u := f.under[filter]; u != nil {
 		f = u
 	}
@@ -138,7 +147,7 @@ func (f *fake) Span(context.Context, string) (first, last int64, ok bool, err er
 }
 
 func (f *fake) Ads(_ context.Context, _, prefix string, from, to int64, limit int) ([]string, error) {
-	f.asked = append(f.asked, "ads")
+	f.note("ads")
 	var ads []string
 	for _, w := range within(f.cells, from, to) {
 		for _, c := range f.cells[w] {

@@ -1,7 +1,6 @@
 package answer
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -71,7 +70,7 @@ func TestCounts(t *testing.T) {
 		s.put(minute, ads[i], 1000, 2)
 	}
 	slices.Reverse(ads)
-	r := New(&patient{fake: s}, time.Minute)
+	r := New(s, time.Minute)
 	frame, counts, err := r.Counts(t.Context(), click.FilterAll, append(ads, "none"), 0, minute)
 	if err != nil || frame != (Frame{From: 0, To: minute, CompleteUntil: minute}) || len(counts) != 51 {
 		t.Fatalf("%+v, %d counts, %v", frame, len(counts), err)
@@ -85,14 +84,6 @@ func TestCounts(t *testing.T) {
 	if _, _, err := r.Counts(t.Context(), click.FilterAll, ads, 0, minute); !errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
-}
-
-// patient is a fake that is asked by many at once, and remembers no calls.
-type patient struct{ *fake }
-
-func (p *patient) Count(ctx context.Context, filter string, ad []byte, from, to int64) ([]storage.Cell, error) {
-	own := *p.fake
-	return own.Count(ctx, filter, ad, from, to)
 }
 
 // Ads are looked for in the newest windows first, and no further than needed.
