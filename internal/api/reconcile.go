@@ -206,7 +206,7 @@ func reconcileProblem(err error) error {
 		return notExact.about("", "%v", err)
 	case isBusy:
 		return unfinished.about("", "%v", busy)
-	case errors.Is(err, correct.ErrNone), errors.Is(err, correct.ErrTaken), errors.Is(err, correct.ErrStuck), errors.Is(err, reconcile.ErrOther):
+	case errors.Is(err, correct.ErrNone), errors.Is(err, correct.ErrTaken), errors.Is(err, correct.ErrStuck), errors.Is(err, correct.ErrOther):
 		return unfinished.about("", "%v", err)
 	}
 	return err

@@ -164,7 +164,7 @@ func TestRepairProblems(t *testing.T) {
 	t.Parallel()
 	for err, word := range map[error]string{
 		reconcile.ErrInexact: "not_exact", correct.ErrNone: "correction_unfinished", &correct.Busy{}: "correction_unfinished",
-		reconcile.ErrOther: "correction_unfinished", io.ErrUnexpectedEOF: "internal",
+		correct.ErrOther: "correction_unfinished", io.ErrUnexpectedEOF: "internal",
 	} {
 		got := ask(t, http.MethodPost, startReconciling(t, &reconciler{refuse: err})+"/v1/repairs?resume=true", nil)
 		if lines := strings.Split(got.body, "\n"); len(lines) != 3 || !strings.HasPrefix(lines[1], `{"problem":{`) || !strings.Contains(lines[1], "#"+word+`"`) {

@@ -201,10 +201,12 @@ func replayProblem(err error) error {
 		return notExact.about("", "%v", inexact)
 	case isBusy:
 		return unfinished.about("", "%v", busy)
-	case errors.Is(err, correct.ErrNone), errors.Is(err, correct.ErrTaken), errors.Is(err, correct.ErrStuck), errors.Is(err, replay.ErrOther):
+	case errors.Is(err, correct.ErrNone), errors.Is(err, correct.ErrTaken), errors.Is(err, correct.ErrStuck), errors.Is(err, correct.ErrOther):
 		return unfinished.about("", "%v", err)
 	case errors.Is(err, replay.ErrRange):
 		return badRange.about("", "%v", err)
+	case errors.Is(err, recount.ErrLate):
+		return badRange.about("", "%v", recount.ErrLate)
 	case errors.Is(err, recount.ErrSource):
 		return badSource.about("source", "%v", err)
 	}

@@ -125,12 +125,11 @@ func TestReplayRefuses(t *testing.T) {
 func TestReplayProblems(t *testing.T) {
 	t.Parallel()
 	busy := &correct.Busy{Other: control.Correction{What: "reconcile", By: "me", Since: noon.Add(-time.Hour).UnixMilli()}}
-	for word, err := range map[string]error{
-		"correction_unfinished": fmt.Errorf("x: %w", busy),
-		"not_exact":             &replay.Inexact{Recount: recount.Report{Sources: 1}},
-		"bad_range":             fmt.Errorf("until then: %w", replay.ErrRange),
-		"bad_source":            recount.ErrSource,
-		"internal":              errors.New("secret"),
+	for err, word := range map[error]string{
+		fmt.Errorf("x: %w", busy):                            "correction_unfinished",
+		&replay.Inexact{Recount: recount.Report{Sources: 1}}: "not_exact",
+		fmt.Errorf("until then: %w", replay.ErrRange):        "bad_range", recount.ErrLate: "bad_range",
+		recount.ErrSource: "bad_source", errors.New("secret"): "internal",
 	} {
 		at := startReplaying(t, &replayer{fail: err})
 		got := ask(t, http.MethodPost, at+"/v1/replays?"+replayed, nil)
@@ -139,7 +138,7 @@ func TestReplayProblems(t *testing.T) {
 			t.Errorf("%v: %s", err, last)
 		}
 	}
-	for _, err := range []error{correct.ErrNone, correct.ErrTaken, correct.ErrStuck, replay.ErrOther} {
+	for _, err := range []error{correct.ErrNone, correct.ErrTaken, correct.ErrStuck, correct.ErrOther} {
 		if p := problemOf(replayProblem(err)); p.word() != "correction_unfinished" || p.Status != 409 {
 			t.Errorf("%v: %+v", err, p)
 		}

@@ -18,6 +18,9 @@ import (
 // ErrNone: there is no correction that could be finished.
 var ErrNone = errors.New("no correction was left unfinished")
 
+// ErrOther: the correction that has not ended is of another kind than the one to be finished.
+var ErrOther = errors.New("another kind of correction has not ended")
+
 // ErrTaken: somebody else has begun to finish this correction, or has ended it.
 var ErrTaken = errors.New("another process finishes this correction")
 
@@ -28,7 +31,7 @@ var ErrStuck = errors.New("the store does not show the correction: look whether 
 type Busy struct{ Other control.Correction }
 
 func (b *Busy) Error() string {
-	return fmt.Sprintf("a %s that %s began at %s has not ended: if it does not run any more, finish it first, with --resume",
+	return fmt.Sprintf("a %s that %s began at %s has not ended: if it does not run any more, finish it first, with clickagg %[1]s --resume",
 		b.Other.What, b.Other.By, time.UnixMilli(b.Other.Since).UTC().Format(time.RFC3339))
 }
 
@@ -67,13 +70,17 @@ func (p *Publisher) Begin(ctx context.Context, c control.Correction) (*Job, erro
 	})
 }
 
-// Resume takes over the correction that has not ended, whatever became of who worked on it. By names who
-// does. It returns [ErrNone] when there is none.
-func (p *Publisher) Resume(ctx context.Context, by string) (*Job, error) {
+// Resume takes over the correction that has not ended, whatever became of who worked on it. What is what it must be,
+// as in [control.Correction], and by names who does. It returns [ErrNone] when there is none, and
+// leaves one that is [ErrOther] to whoever works on it.
+func (p *Publisher) Resume(ctx context.Context, what, by string) (*Job, error) {
 	return p.claim(ctx, func(facts *control.Facts) (control.Correction, error) {
 		c, busy := facts.Correcting()
 		if !busy {
 			return c, ErrNone
+		}
+		if c.What != what {
+			return c, fmt.Errorf("%w: finish it with clickagg %s --resume", ErrOther, c.What)
 		}
 		c.Owner, c.By = rand.Text(), by
 		return c, nil
@@ -89,17 +96,19 @@ func (p *Publisher) claim(ctx context.Context, want func(*control.Facts) (contro
 	if err != nil {
 		return nil, err
 	}
-	if err := control.NoteCorrection(ctx, p.Log, p.Topics.Control, c); err != nil {
+	spool, err := newSpool(p.Dir) // before anything is said, as it may fail every time
+	if err != nil {
 		return nil, err
 	}
-	j := &Job{Publisher: p, Correction: c, facts: facts}
-	if err := j.look(ctx); err != nil {
+	j := &Job{Publisher: p, Correction: c, facts: facts, spool: spool}
+	if err = control.NoteCorrection(ctx, p.Log, p.Topics.Control, c); err == nil {
+		err = j.look(ctx)
+	}
+	if err != nil {
+		_ = j.Close()
 		if now, busy := j.facts.Correcting(); busy && now.ID != c.ID {
 			return nil, &Busy{now} // it was there first
 		}
-		return nil, err
-	}
-	if j.spool, err = newSpool(p.Dir); err != nil {
 		return nil, err
 	}
 	p.Metrics.begun.Inc()
@@ -143,4 +152,18 @@ func (j *Job) End(ctx context.Context, outcome string) error {
 	}
 	j.Metrics.ended.Inc()
 	return nil
+}
+
+// endWait is how long saying that a correction was given up may take.
+const endWait = 10 * time.Second
+
+// GiveUp ends a correction that failed, and returns why it did, unless a part of it may be stored already: what has a hold must be
+// resumed. So nobody has to finish what cannot be done. It is said also when ctx is done.
+func (j *Job) GiveUp(ctx context.Context, why error) error {
+	if j.Correction.Hold.Number > 0 || errors.Is(why, ErrTaken) {
+		return why
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
+	defer cancel()
+	return errors.Join(why, j.End(ctx, "given up: "+why.Error()))
 }

@@ -55,7 +55,7 @@ func TestOneAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
 	p, ctx := w.publisher(), t.Context()
-	if _, err := p.Resume(ctx, "me"); !errors.Is(err, ErrNone) {
+	if _, err := p.Resume(ctx, "replay", "me"); !errors.Is(err, ErrNone) {
 		t.Errorf("nothing to finish: %v", err)
 	}
 	first, err := p.Begin(ctx, control.Correction{What: "replay", By: "one", From: base, To: base + minute})
@@ -67,14 +67,20 @@ func TestOneAtATime(t *testing.T) {
 	if busy, ok := errors.AsType[*Busy](err); !ok || busy.Other.By != "one" {
 		t.Errorf("a second one: %v", err)
 	}
-	second, err := p.Resume(ctx, "three")
+	if _, err := p.Resume(ctx, "reconcile", "three"); !errors.Is(err, ErrOther) || first.look(ctx) != nil {
+		t.Errorf("one of another kind: %v; the first: %v", err, first.look(ctx))
+	}
+	if j, err := (&Publisher{Log: p.Log, Topics: p.Topics, Dir: "/dev/null/none", Clock: p.Clock, Metrics: p.Metrics}).Resume(ctx, "replay", "four"); err == nil || first.look(ctx) != nil {
+		t.Errorf("one that cannot keep a file: %v, %v; the first: %v", j, err, first.look(ctx))
+	}
+	second, err := p.Resume(ctx, "replay", "three")
 	if err != nil || second.Correction.From != base || second.Correction.By != "three" {
 		t.Fatalf("%+v, %v", second, err)
 	}
 	defer func() { _ = second.Close() }()
 	truth := w.truth()
 	w.whole = append(w.whole, truth.counts())
-	if err := truth.work(ctx, first); !errors.Is(err, ErrTaken) {
+	if err := first.GiveUp(ctx, truth.work(ctx, first)); !errors.Is(err, ErrTaken) {
 		t.Errorf("who was replaced: %v", err)
 	}
 	if err := truth.work(ctx, second); err != nil {
@@ -104,7 +110,7 @@ func TestResumeAfterTheHold(t *testing.T) {
 	if err := first.Publish(ctx, func(Progress) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	second, err := p.Resume(ctx, "me")
+	second, err := p.Resume(ctx, "replay", "me")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,6 +155,41 @@ func (truth) keep(w *world, j *Job) error {
 		return err
 	}
 	return j.End(w.t.Context(), "nothing differs")
+}
+
+// TestGiveUp: what failed before its hold ends, also when nobody waits for it any more, and what has a hold does not.
+func TestGiveUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	p := w.publisher()
+	begin := func() (*Job, error) { return p.Begin(t.Context(), control.Correction{What: "replay"}) }
+	why := errors.New("no clicks")
+	for range 2 {
+		j, err := begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = j.Close() }()
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := j.GiveUp(gone, why); !errors.Is(err, why) {
+			t.Error(err)
+		}
+	}
+	j, err := begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.Close() }()
+	if err := errors.Join(w.truth().compare(t.Context(), j), j.hold(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.GiveUp(t.Context(), why); !errors.Is(err, why) {
+		t.Error(err)
+	}
+	if _, err := begin(); err == nil {
+		t.Error("one with a hold was given up")
+	}
 }
 
 // TestStuck: a store that shows nothing is waited for, what was said is said again, and in the end

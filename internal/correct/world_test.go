@@ -366,7 +366,7 @@ func (w *world) correct(t truth) (crashed bool) {
 			w.t.Fatal(again)
 		}
 		crashed = true
-		again = run(func() (*Job, error) { return p.Resume(w.t.Context(), "another") })
+		again = run(func() (*Job, error) { return p.Resume(w.t.Context(), "replay", "another") })
 		if errors.Is(again, ErrNone) { // it died before it began, or after it said the end
 			again = run(first)
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/control"
@@ -22,9 +21,6 @@ const What = "reconcile"
 // ErrInexact: the records are not all there, so what they come to is no reason to change what is stored.
 var ErrInexact = errors.New("nothing was changed: not all records of the range are known")
 
-// ErrOther: the correction that was left unfinished is no repair.
-var ErrOther = errors.New("what was left unfinished is no repair")
-
 // The steps of a repair beside those of a comparison and of publishing.
 const (
 	Restoring Step = "putting records back"
@@ -39,6 +35,8 @@ type Job interface {
 	Publish(ctx context.Context, watch func(correct.Progress) error) error
 	// End says that the correction has ended, and how.
 	End(ctx context.Context, outcome string) error
+	// GiveUp ends it after an error, which it returns, unless something was published: then it is to be resumed.
+	GiveUp(ctx context.Context, why error) error
 	// Close frees what it holds.
 	Close() error
 }
@@ -52,14 +50,9 @@ func By(p *correct.Publisher) Begin {
 	return func(ctx context.Context, c control.Correction, resume bool) (Job, control.Correction, error) {
 		begin := p.Begin
 		if resume {
-			facts, err := control.Load(ctx, p.Log, p.Topics.Control)
-			if err != nil {
-				return nil, c, err
+			begin = func(ctx context.Context, c control.Correction) (*correct.Job, error) {
+				return p.Resume(ctx, c.What, c.By)
 			}
-			if other, busy := facts.Correcting(); busy && other.What != What {
-				return nil, c, otherError(other.What) // whoever is at work on it goes on
-			}
-			begin = func(ctx context.Context, c control.Correction) (*correct.Job, error) { return p.Resume(ctx, c.By) }
 		}
 		j, err := begin(ctx, c)
 		if err != nil {
@@ -67,10 +60,6 @@ func By(p *correct.Publisher) Begin {
 		}
 		return j, j.Correction, nil
 	}
-}
-
-func otherError(what string) error {
-	return fmt.Errorf("%w, but a %s: finish it with its own command", ErrOther, what)
 }
 
 // Repaired is what a repair did.
@@ -113,20 +102,12 @@ func (r *Reconciler) Repair(ctx context.Context, q Question, by string, resume b
 		return Repaired{}, Report{}, fmt.Errorf("reconcile: %w", err)
 	}
 	defer func() { _ = job.Close() }()
-	if c.What != What {
-		return Repaired{}, Report{}, fmt.Errorf("reconcile: %w", otherError(c.What))
-	}
 	w := repair{Reconciler: r, q: Question{From: c.From, To: c.To, Source: c.Source}, watch: watch, job: job, dirty: map[part]bool{}, all: resume}
 	if err := w.prepare(ctx, each); err != nil {
-		if c.Hold.Number == 0 { // nothing has been published
-			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
-			defer cancel()
-			err = errors.Join(err, job.End(ending, "nothing was changed"))
-		}
-		return w.done, Report{}, fmt.Errorf("reconcile: %w", err)
+		return w.done, Report{}, fmt.Errorf("reconcile: %w", job.GiveUp(ctx, err))
 	}
 	if err := job.Publish(ctx, func(p correct.Progress) error { return watch(Step(p.Phase), p.Done, p.Total) }); err != nil {
-		return w.done, Report{}, fmt.Errorf("reconcile: %w", err)
+		return w.done, Report{}, fmt.Errorf("reconcile: %w", job.GiveUp(ctx, err))
 	}
 	if err := job.End(ctx, fmt.Sprintf("%d counts were changed", w.done.Counts)); err != nil {
 		return w.done, Report{}, fmt.Errorf("reconcile: %w", err)
@@ -137,9 +118,6 @@ func (r *Reconciler) Repair(ctx context.Context, q Question, by string, resume b
 	report, err := r.Run(ctx, w.q, watch, func(*Difference) error { return nil })
 	return w.done, report, err
 }
-
-// endWait is how long the end of what was given up may take to be said.
-const endWait = 10 * time.Second
 
 // prepare finds what must change and adds it to the job.
 func (w *repair) prepare(ctx context.Context, each func(*Difference) error) error {

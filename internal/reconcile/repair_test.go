@@ -23,6 +23,7 @@ type job struct {
 	*world
 	diffs []correct.Diff
 	fail  error // of Publish
+	held  bool
 	ended []string
 }
 
@@ -31,7 +32,7 @@ func (w *world) begin(_ context.Context, c control.Correction, resume bool) (Job
 	if resume {
 		c = w.left
 	}
-	w.job = &job{world: w, fail: w.broken}
+	w.job = &job{world: w, fail: w.broken, held: c.Hold.Number > 0}
 	return w.job, c, nil
 }
 
@@ -43,7 +44,7 @@ func (j *job) Add(d *correct.Diff) error {
 }
 
 func (j *job) Publish(_ context.Context, watch func(correct.Progress) error) error {
-	if j.fail != nil {
+	if j.held = true; j.fail != nil {
 		return j.fail
 	}
 	for i, d := range j.diffs {
@@ -68,6 +69,13 @@ func (j *job) Publish(_ context.Context, watch func(correct.Progress) error) err
 func (j *job) End(_ context.Context, outcome string) error {
 	j.ended = append(j.ended, outcome)
 	return nil
+}
+
+func (j *job) GiveUp(ctx context.Context, why error) error {
+	if j.held {
+		return why
+	}
+	return errors.Join(why, j.End(ctx, "nothing was changed"))
 }
 
 func (j *job) Close() error { return nil }
@@ -150,10 +158,6 @@ func TestRepairRefuses(t *testing.T) {
 	if _, done, _, err := w.repair(0, 200, false); !errors.Is(err, ErrInexact) || done != (Repaired{}) || !slices.Equal(w.job.ended, []string{"nothing was changed"}) {
 		t.Errorf("%+v %v %q", done, err, w.job.ended)
 	}
-	w.left = control.Correction{What: "replay"}
-	if _, _, _, err := w.repair(0, 200, true); !errors.Is(err, ErrOther) || len(w.job.ended) > 0 {
-		t.Errorf("%v %q", err, w.job.ended)
-	}
 }
 
 // TestRepairOfWhatIsClosed: whether late clicks are counted is decided for what is closed now only, and not at all
@@ -225,7 +229,7 @@ func TestResumeLeavesOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := By(p)(t.Context(), control.Correction{What: What}, true); !errors.Is(err, ErrOther) {
+	if _, _, err := By(p)(t.Context(), control.Correction{What: What}, true); !errors.Is(err, correct.ErrOther) {
 		t.Error(err)
 	}
 	if err := errors.Join(replay.End(t.Context(), "done"), replay.Close()); err != nil {

@@ -21,9 +21,6 @@ const What = "replay"
 // ErrRange: the range has no whole window, or windows that may still change by themselves.
 var ErrRange = errors.New("the range cannot be replayed")
 
-// ErrOther: what is left unfinished is no replay.
-var ErrOther = errors.New("another kind of correction")
-
 // Inexact is the error of a recount that cannot be known to have all clicks.
 type Inexact struct{ Recount recount.Report }
 
@@ -103,8 +100,8 @@ func (r *Replayer) Compare(ctx context.Context, q Question, watch Watch, each fu
 	return r.compare(ctx, &q, &facts, watch, each)
 }
 
-// Run compares, and publishes what differs as a whole. An error leaves it to be resumed, unless it is one of
-// this package or [correct.Busy]: then nothing has begun.
+// Run compares, and publishes what differs as a whole. After an error nothing has changed and it has ended, unless
+// its hold had begun: then it is to be resumed.
 func (r *Replayer) Run(ctx context.Context, q Question, watch Watch) (Report, error) {
 	if err := r.check(ctx, &q); err != nil {
 		return Report{}, err
@@ -119,16 +116,10 @@ func (r *Replayer) Run(ctx context.Context, q Question, watch Watch) (Report, er
 	return r.work(ctx, &q, j, watch)
 }
 
-// Resume does again what is left unfinished, from a new comparison; inexact allows it to be so.
+// Resume does again what is left unfinished, from a new comparison; inexact allows it to be so. It
+// ends as Run does.
 func (r *Replayer) Resume(ctx context.Context, by string, inexact bool, watch Watch) (Report, error) {
-	facts, err := control.Load(ctx, r.Publisher.Log, r.Control)
-	if err != nil {
-		return Report{}, err
-	}
-	if c, busy := facts.Correcting(); busy && c.What != What {
-		return Report{}, fmt.Errorf("%w: what was left unfinished is a %s: finish it with clickagg %[2]s --resume", ErrOther, c.What)
-	}
-	j, err := r.Publisher.Resume(ctx, by)
+	j, err := r.Publisher.Resume(ctx, What, by)
 	if err != nil {
 		return Report{}, err
 	}
@@ -139,17 +130,18 @@ func (r *Replayer) Resume(ctx context.Context, by string, inexact bool, watch Wa
 }
 
 // work compares, publishes and ends a job.
-func (r *Replayer) work(ctx context.Context, q *Question, j *correct.Job, watch Watch) (Report, error) {
-	report, err := r.compare(ctx, q, j.Facts(), watch, j.Add)
+func (r *Replayer) work(ctx context.Context, q *Question, j *correct.Job, watch Watch) (report Report, err error) {
+	defer func() {
+		if err != nil {
+			err = j.GiveUp(ctx, err)
+		}
+	}()
+	report, err = r.compare(ctx, q, j.Facts(), watch, j.Add)
 	if err != nil {
 		return report, err
 	}
 	if !report.Exact() && !q.Inexact {
-		refused := &Inexact{report.Recount}
-		if j.Correction.Hold.Number > 0 {
-			return report, refused // some of it may be there already: it cannot end so
-		}
-		return report, errors.Join(refused, j.End(ctx, "refused: "+refused.Error()))
+		return report, &Inexact{report.Recount}
 	}
 	if err := j.Publish(ctx, func(p correct.Progress) error { return watch(p.Phase, p.Done, p.Total) }); err != nil {
 		return report, err

@@ -35,6 +35,7 @@ type clicks struct {
 	span    recount.Range
 	source  string
 	late    bool
+	fail    error // at the end
 }
 
 func (c *clicks) Recount(_ context.Context, span recount.Range, o recount.Options, watch func(done, total int64) error, sink func(*recount.Window) error) (recount.Report, error) {
@@ -44,7 +45,7 @@ func (c *clicks) Recount(_ context.Context, span recount.Range, o recount.Option
 			return c.report, err
 		}
 	}
-	return c.report, nil
+	return c.report, c.fail
 }
 
 // bench is an installation with four closed windows, the last of them open still; nobody reads its topics.
@@ -231,7 +232,7 @@ func TestRefusals(t *testing.T) {
 	if _, err := b.Run(t.Context(), beside, quiet); err == nil || !strings.Contains(err.Error(), "reconcile") {
 		t.Errorf("while another is at work: %v", err)
 	}
-	if _, err := b.Resume(t.Context(), "me", false, quiet); !errors.Is(err, ErrOther) {
+	if _, err := b.Resume(t.Context(), "me", false, quiet); !errors.Is(err, correct.ErrOther) {
 		t.Errorf("to resume what is no replay: %v", err)
 	}
 	if err := control.NoteCorrected(t.Context(), b.log, b.Control, &late, ""); err != nil {
@@ -239,6 +240,28 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := b.Resume(t.Context(), "me", false, quiet); !errors.Is(err, correct.ErrNone) {
 		t.Errorf("nothing to resume: %v", err)
+	}
+}
+
+// TestFailsBeforeItChanges: what cannot be counted holds nobody up, neither at the beginning nor when it is resumed.
+func TestFailsBeforeItChanges(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.clicks.fail = recount.ErrSource
+	begun := control.Correction{ID: "1", Owner: "x", What: What, From: base, To: base + 2*minute, Source: "raw"}
+	for n, do := range []func() (Report, error){
+		func() (Report, error) { return b.Run(t.Context(), all, quiet) },
+		func() (Report, error) {
+			if err := control.NoteCorrection(t.Context(), b.log, b.Control, begun); err != nil {
+				return Report{}, err
+			}
+			return b.Resume(t.Context(), "me", false, quiet)
+		},
+	} {
+		_, err := do()
+		if _, busy, ended := b.correcting(); !errors.Is(err, recount.ErrSource) || busy || len(ended) != n+1 || !strings.Contains(ended[n].Outcome, recount.ErrSource.Error()) {
+			t.Errorf("%v; busy %v, %+v", err, busy, ended)
+		}
 	}
 }
 
