@@ -183,7 +183,7 @@ func connectionLimits() map[string]limit {
 		"cassandra.in_flight":       within(1, 10_000),
 		"cassandra.timeout":         within(100*time.Millisecond, 5*time.Minute),
 
-		"archive.after": zeroOr(within(time.Hour, 7299*day)),
+		"archive.after": zeroOr(within(archiveLeast, 7299*day)),
 	}
 	for _, section := range []string{"snapshots.", "archive."} {
 		all[section+"url"] = text("empty, a path, or s3://bucket/prefix", placeFault)

@@ -266,13 +266,20 @@ func marginFault(c Config) string {
 // archiveMargin is how long archiving may fail before records expire that are not archived.
 const archiveMargin = day
 
+// archiveLeast is how soon an hour can be archived.
+const archiveLeast = day / 24
+
 func archiveFault(c Config) string {
 	least := c.Archive.After + archiveMargin
 	if c.Archive.After == 0 || c.Cassandra.RawTTL >= least {
 		return ""
 	}
-	return fmt.Sprintf("%s is too late: the raw store lets go of records after cassandra.raw_ttl %s, and archiving may take a day; lower it to at most %s or raise cassandra.raw_ttl to %s",
-		show(c.Archive.After), show(c.Cassandra.RawTTL), show(max(c.Cassandra.RawTTL-archiveMargin, 0)), show(least))
+	lower := ""
+	if most := c.Cassandra.RawTTL - archiveMargin; most >= archiveLeast {
+		lower = "lower it to at most " + show(most) + " or "
+	}
+	return fmt.Sprintf("%s is too late: the raw store lets go of records after cassandra.raw_ttl %s, and archiving may take a day; %sraise cassandra.raw_ttl to %s",
+		show(c.Archive.After), show(c.Cassandra.RawTTL), lower, show(least))
 }
 
 func spreadFault(c Config) string {

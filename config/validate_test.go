@@ -273,6 +273,26 @@ func TestRelationsNameValuesAndCure(t *testing.T) {
 	}
 }
 
+// TestArchiveCure: what is said to be low enough is a value that there can be.
+func TestArchiveCure(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		after, ttl time.Duration
+		want       string
+	}{
+		{25 * time.Hour, 48 * time.Hour, "a day; lower it to at most 24h or raise cassandra.raw_ttl to 49h"},
+		{2 * time.Hour, 25 * time.Hour, "a day; lower it to at most 1h or raise cassandra.raw_ttl to 26h"},
+		{time.Hour, 24 * time.Hour, "a day; raise cassandra.raw_ttl to 25h"},
+		{time.Hour, 25 * time.Hour, ""},
+	} {
+		c := Default()
+		c.Archive.After, c.Cassandra.RawTTL = test.after, test.ttl
+		if got := archiveFault(c); !strings.HasSuffix(got, test.want) || (got == "") != (test.want == "") {
+			t.Errorf("%v of %v: %q, want %q", test.after, test.ttl, got, test.want)
+		}
+	}
+}
+
 func TestZeroConfigIsRefusedNotPanickedOn(t *testing.T) {
 	t.Parallel()
 	if err := (Config{}).Validate(); err == nil {
