@@ -41,6 +41,9 @@ func Reconcile(ctx context.Context, c *client.Client, o ReconcileOptions, w io.W
 	if err := checkOutput(o.Output, Table, JSON, CSV); err != nil {
 		return err
 	}
+	if o.Resume && (o.Repair || o.Range != (client.Range{}) || o.Source != "") {
+		return fmt.Errorf("%w: --resume goes alone: what it is about was said when it began", ErrUsage)
+	}
 	out := reconciliation{All: []*api.Difference{}}
 	bar := steps{start: o.Progress}
 	var err error

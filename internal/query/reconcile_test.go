@@ -152,4 +152,10 @@ func TestReconcileThatBreaksOff(t *testing.T) {
 	if err := Reconcile(t.Context(), c, o, io.Discard); !errors.Is(err, ErrUsage) {
 		t.Errorf("%v", err)
 	}
+	for _, with := range []ReconcileOptions{{Repair: true}, {Source: "raw"}, {Range: client.Range{From: "-1h"}}} {
+		with.Resume = true
+		if err := Reconcile(t.Context(), c, with, io.Discard); !errors.Is(err, ErrUsage) {
+			t.Errorf("%+v: %v", with, err)
+		}
+	}
 }
