@@ -17,7 +17,8 @@ var SourceNames = []string{"raw", "archive", "kafka"}
 // ErrSource: this process cannot read clicks from there.
 var ErrSource = errors.New("clicks cannot be read from there")
 
-// Options say how a recount goes beyond counting; see [Rules].
+// Options say how a recount goes beyond counting; see [Rules]. Who gives no Hole has holes in what was kept looked up
+// in the log: unless that has no records there either, the report is not whole.
 type Options struct {
 	Source  string // one of SourceNames, where raw is the archive as well, if there is one; the first of them that has all when empty
 	Late    bool
@@ -55,7 +56,7 @@ func (i *Installation) Recount(ctx context.Context, span Range, o Options, watch
 	if rules.Filters, err = held(&facts, span); err != nil {
 		return Report{}, fmt.Errorf("recount: %w", err)
 	}
-	report, err = Run(ctx, inputs, span, rules, watch, sink)
+	report, err = i.run(ctx, inputs, span, rules, watch, sink)
 	report.Input += first
 	return report, err
 }

@@ -52,7 +52,7 @@ func (i *Installation) Count(ctx context.Context, span Range, set *filter.Set, w
 	defer func() { err = errors.Join(err, done()) }()
 	rules := i.rules(&facts)
 	rules.Filters = []rule.FilterSpan{{Until: click.None, Set: set}}
-	return Run(ctx, inputs, span, rules, watch, sink)
+	return i.run(ctx, inputs, span, rules, watch, sink)
 }
 
 // rules are those that hold now, but for filters.
