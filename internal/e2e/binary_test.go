@@ -235,7 +235,7 @@ func run(t testing.TB, args ...string) (stdout, stderr string, status int) {
 // runWith is run with a text on standard input.
 func runWith(t testing.TB, stdin string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, binary, args...)
 	c.Stdin = strings.NewReader(stdin)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/gocql/gocql"
 
 	"github.com/clickagg/clickagg/internal/api"
 	"github.com/clickagg/clickagg/internal/api/client"
@@ -23,6 +24,7 @@ import (
 	"github.com/clickagg/clickagg/internal/load"
 	"github.com/clickagg/clickagg/internal/stream"
 	"github.com/clickagg/clickagg/storage"
+	"github.com/clickagg/clickagg/storage/cassandra"
 	"github.com/clickagg/clickagg/storage/embedded"
 )
 
@@ -34,7 +36,7 @@ const (
 
 func reconcileClicks() gen.Options {
 	o := gen.Defaults()
-	o.Events, o.Seed, o.Span, o.Ads = 60_000, 5, 150*time.Minute, 500
+	o.Events, o.Seed, o.Span, o.Ads = 30_000, 5, 150*time.Minute, 500
 	return o
 }
 
@@ -193,6 +195,44 @@ func loseRecord(t *testing.T, dir string) {
 	}
 }
 
+// loseRow takes it out of Cassandra without a trace, as the loss of a node's disk would: all rows are truncated,
+// and the others stored again.
+func loseRow(ctx context.Context, t *testing.T, c *cluster, look *gocql.Session, s *cassandra.Store) {
+	t.Helper()
+	all := map[click.Source][]click.Record{}
+	c.eventually(ctx, "all raw records", func() error {
+		sources, err := s.Raw().Sources(ctx)
+		for _, source := range sources {
+			_, end, berr := c.dial(ctx).Bounds(ctx, c.input(), source.Partition)
+			all[source] = nil
+			err = errors.Join(err, berr, s.Raw().Read(ctx, source, 0, end, func(r *click.Record) error {
+				all[source] = append(all[source], click.Record{Offset: r.Offset, Append: r.Append, Key: bytes.Clone(r.Key), Value: bytes.Clone(r.Value)})
+				return nil
+			}))
+			if n := int64(len(all[source])); err == nil && n < end {
+				err = fmt.Errorf("%d of %d of %s", n, end, source)
+			}
+		}
+		return err
+	})
+	if err := look.Query("TRUNCATE " + c.name + ".raw").Exec(); err != nil {
+		t.Fatal(err)
+	}
+	lost := 0
+	for source, records := range all {
+		kept := slices.DeleteFunc(slices.Clone(records), func(r click.Record) bool { return isLost(r.Value) })
+		lost += len(records) - len(kept)
+		for chunk := range slices.Chunk(kept, 500) {
+			if err := s.Raw().Put(ctx, source, chunk); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if lost != 1 {
+		t.Fatalf("%d records lost", lost)
+	}
+}
+
 // rolledUp waits until both hours are.
 func rolledUp(ctx context.Context, t *testing.T, ops string) {
 	t.Helper()
@@ -248,4 +288,38 @@ func TestReconcile(t *testing.T) {
 		t.Fatal(err)
 	}
 	reconciles(ctx, t, s.client, "http://"+s.api, raised)
+}
+
+// TestReconcileCluster does the same on Kafka and Cassandra.
+func TestReconcileCluster(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	server := cassandraServer(t)
+	c := newCluster(t, kafkaServer(t).Addrs(), server.Addr(), "")
+	ops := freeAddr(t)
+	c.add("mapper")
+	c.add("aggregator")
+	c.add("reducer,writer", "--ops.listen", ops)
+	c.add("raw")
+	c.add("api")
+	c.ready(ctx)
+	if err := c.dial(ctx).Append(ctx, c.input(), lostClick()); err != nil {
+		t.Fatal(err)
+	}
+	report, _ := c.send(ctx, reconcileClicks(), 0)
+	c.complete(ctx, report.Watermark)
+	rolledUp(ctx, t, ops)
+	o := keyspace(server.Addr())
+	o.Keyspace = c.name
+	store, err := cassandra.Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	loseRow(ctx, t, c, superuser(t, server), store)
+	raised := damage(ctx, t, store)
+	if err := c.dial(ctx).Append(ctx, c.input(), []stream.Message{lateClick(raised)}); err != nil {
+		t.Fatal(err)
+	}
+	reconciles(ctx, t, c.client, "http://"+c.api, raised)
 }
