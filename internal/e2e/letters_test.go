@@ -83,7 +83,7 @@ func TestDeadLetters(t *testing.T) {
 	if said, status = redrive("--late", "--all"); status != 1 || !strings.Contains(said, "late: still") {
 		t.Errorf("a late one: status %d: %s", status, said)
 	}
-	contains(t, c.must("deadletters", "drop", "--all", "--why", "a test"), "1 letters")
+	contains(t, c.must("deadletters", "drop", "--all", "--why", "a test"), "1 letter is dealt with")
 	if l := list(); l.Records != 0 || list("--settled").Records != 3 {
 		t.Errorf("in the end: %+v", l)
 	}
