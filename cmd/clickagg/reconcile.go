@@ -31,7 +31,7 @@ func reconcileCommand() *cobra.Command {
 			"With --repair, counts, lists, hours and days are then changed to what the clicks come to, with those that came too late, and records that the\n" +
 			"raw store has lost are put back; then all is compared again. It is one correction: answers over its time are provisional until it is done.",
 		Example: "  clickagg reconcile --last 24h\n  clickagg reconcile --from 2019-11-24T00:00:00Z --to 2019-12-01T00:00:00Z -o csv > differences.csv\n" +
-			"  clickagg reconcile --from 2019-11-24T00:00:00Z --to 2019-12-01T00:00:00Z --repair",
+			"  clickagg reconcile --from 2019-11-24T00:00:00Z --to 2019-12-01T00:00:00Z --repair --yes",
 		Args: noArgs,
 		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
 			if o.Repair && !yes {

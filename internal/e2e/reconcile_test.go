@@ -36,7 +36,7 @@ const (
 
 func reconcileClicks() gen.Options {
 	o := gen.Defaults()
-	o.Events, o.Seed, o.Span, o.Ads = 30_000, 5, 150*time.Minute, 500
+	o.Events, o.Seed, o.Span, o.Ads = 12_000, 5, 150*time.Minute, 500
 	return o
 }
 
@@ -292,7 +292,7 @@ func TestReconcile(t *testing.T) {
 
 // TestReconcileCluster does the same on Kafka and Cassandra.
 func TestReconcileCluster(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	server := cassandraServer(t)
 	c := newCluster(t, kafkaServer(t).Addrs(), server.Addr(), "")
