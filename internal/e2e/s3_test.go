@@ -94,9 +94,9 @@ func TestS3KeepsTheContract(t *testing.T) {
 				own.Prefix = fmt.Sprintf("some/place-%d", places.Add(1))
 				return openS3(t.Context(), t, own)
 			})
-			o.Plain = true
 			blobtest.RunPlain(t, func(t *testing.T) blob.Ranger {
 				own := o
+				own.Plain = true
 				own.Prefix = fmt.Sprintf("plain/place-%d", places.Add(1))
 				return openS3(t.Context(), t, own)
 			})
