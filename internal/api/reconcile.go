@@ -32,16 +32,10 @@ type Reconciler interface {
 // ReconcileLine is one line of the answer of /v1/reconcile and /v1/repairs: how far it is, a difference, or, in
 // the last line, the outcome, or why there is none. An answer without either was broken off.
 type ReconcileLine struct {
-	Progress   *ReconcileProgress `json:"progress,omitempty"`
-	Difference *Difference        `json:"difference,omitempty"`
-	Outcome    *Reconciliation    `json:"outcome,omitempty"`
-	Problem    *Problem           `json:"problem,omitempty"`
-}
-
-// ReconcileProgress is how many offsets were read of how many in a step.
-type ReconcileProgress struct {
-	Step string `json:"step"`
-	Progress
+	Progress   *StepProgress   `json:"progress,omitempty"`
+	Difference *Difference     `json:"difference,omitempty"`
+	Outcome    *Reconciliation `json:"outcome,omitempty"`
+	Problem    *Problem        `json:"problem,omitempty"`
 }
 
 // Difference is one thing that is stored and is not as the records say.
@@ -180,7 +174,7 @@ func (s *Server) reconciling(w http.ResponseWriter, c *call,
 			return c.Context().Err()
 		}
 		said, step = time.Now(), now
-		return errors.Join(out.Encode(ReconcileLine{Progress: &ReconcileProgress{string(now), Progress{done, total}}}), control.Flush())
+		return errors.Join(out.Encode(ReconcileLine{Progress: &StepProgress{string(now), Progress{done, total}}}), control.Flush())
 	}, func(d *reconcile.Difference) error { return out.Encode(ReconcileLine{Difference: differenceOf(d)}) })
 	if err == nil {
 		return out.Encode(ReconcileLine{Outcome: outcome})

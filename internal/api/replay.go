@@ -26,14 +26,14 @@ type Replayer interface {
 // ReplayLine is one line of the answer of /v1/replay and /v1/replays: how far it is, a count that
 // differs, or, in the last line, the outcome, or why there is none. Without either the whole did not come.
 type ReplayLine struct {
-	Progress *ReplayProgress `json:"progress,omitempty"`
-	Change   *Change         `json:"change,omitempty"`
-	Outcome  *Replay         `json:"outcome,omitempty"`
-	Problem  *Problem        `json:"problem,omitempty"`
+	Progress *StepProgress `json:"progress,omitempty"`
+	Change   *Change       `json:"change,omitempty"`
+	Outcome  *Replay       `json:"outcome,omitempty"`
+	Problem  *Problem      `json:"problem,omitempty"`
 }
 
-// ReplayProgress is how far a step of a replay is.
-type ReplayProgress struct {
+// StepProgress is how far a step of a replay or a reconciliation is.
+type StepProgress struct {
 	Step string `json:"step"`
 	Progress
 }
@@ -178,7 +178,7 @@ func (s *Server) replaying(w http.ResponseWriter, c *call, work func(context.Con
 			return c.Context().Err()
 		}
 		said, step = time.Now(), now
-		return errors.Join(line(ReplayLine{Progress: &ReplayProgress{now, Progress{done, total}}}), control.Flush())
+		return errors.Join(line(ReplayLine{Progress: &StepProgress{now, Progress{done, total}}}), control.Flush())
 	}, line)
 	if err != nil {
 		if c.Context().Err() != nil {

@@ -89,7 +89,7 @@ type steps struct {
 	bar   *progress.Bar
 }
 
-func (s *steps) set(p *api.ReconcileProgress) {
+func (s *steps) set(p *api.StepProgress) {
 	if s.start == nil {
 		return
 	}

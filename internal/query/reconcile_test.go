@@ -41,8 +41,8 @@ func reconciles(t *testing.T, lines ...api.ReconcileLine) *client.Client {
 // someDifferences is an answer with two differences, and one that was left out.
 func someDifferences() []api.ReconcileLine {
 	return []api.ReconcileLine{
-		{Progress: &api.ReconcileProgress{Step: "comparing", Progress: api.Progress{Done: 1, Total: 9}}},
-		{Progress: &api.ReconcileProgress{Step: "looking", Progress: api.Progress{Done: 4, Total: 8}}},
+		{Progress: &api.StepProgress{Step: "comparing", Progress: api.Progress{Done: 1, Total: 9}}},
+		{Progress: &api.StepProgress{Step: "looking", Progress: api.Progress{Done: 4, Total: 8}}},
 		{Difference: &api.Difference{
 			Kind: "count", Time: noon.Add(-time.Hour), Filter: "000", Ad: "a\x1b", Stored: 1000, Records: 999, Late: 3,
 			Causes: []cause.Part{{Cause: cause.Duplicate, Clicks: 1, Where: []string{"clicks/0/7"}}, {Cause: cause.Late, Clicks: 3}},
