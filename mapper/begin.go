@@ -188,10 +188,10 @@ func (m *Mapper) noteRules(ctx context.Context) error {
 	return err
 }
 
-// noteBegun states that a source has a position from now on.
+// noteBegun states that a source has a position from now on, and is no longer retired if it was.
 func (m *Mapper) noteBegun(ctx context.Context, name click.Source) error {
-	facts, err := m.known(ctx)
-	if err != nil || facts.HasBegun(name) {
+	facts, err := m.learn(ctx) // somebody may have retired it since
+	if err != nil || facts.IsMapped(name) {
 		return err
 	}
 	return control.NoteBegun(ctx, m.log, m.cfg.Topics.Control, name)

@@ -328,6 +328,14 @@ func TestRetire(t *testing.T) {
 				t.Errorf("%d, %v", n, err)
 			}
 		}
+		said := func(retired bool) {
+			t.Helper()
+			facts, err := control.Load(t.Context(), b.log, b.m.cfg.Topics.Control)
+			if all := facts.Mapped(); err != nil || len(all) != 1 || all[0].Name != "clicks" || (all[0].Retired != click.None) != retired {
+				t.Errorf("%+v, %v", all, err)
+			}
+		}
+		said(true)
 		was := b.committed()
 		for shard := range int32(2) {
 			s := b.sections(shard)
@@ -342,6 +350,7 @@ func TestRetire(t *testing.T) {
 		if err := b.run(time.Second); err != nil {
 			t.Fatal(err)
 		}
+		said(false)
 		s := b.sections(0)
 		if last := s[len(s)-1]; last.Final || last.Term <= was.term || last.End != 3 {
 			t.Errorf("%+v", last)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/stream"
 )
 
@@ -58,6 +59,15 @@ func Retire(ctx context.Context, log stream.Log, cfg Config, topic string) (reti
 		}
 		if err := log.Append(ctx, cfg.Topics.Shuffle, out); err != nil {
 			return i, fmt.Errorf("retire: write sections: %w", err)
+		}
+	}
+	ids := map[click.TopicID]bool{}
+	for i := range last {
+		if id := last[i].Source.ID; !ids[id] {
+			ids[id] = true
+			if err := control.NoteRetired(ctx, log, cfg.Topics.Control, id); err != nil {
+				return len(last), fmt.Errorf("retire: %w", err)
+			}
 		}
 	}
 	return len(last), nil

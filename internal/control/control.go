@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -35,7 +34,8 @@ type Facts struct {
 	Cluster *Cluster                     // nil before the first start
 	Live    map[click.TopicID]int64      // broker time, Unix ms, since which a topic is live
 	Rules   map[string]map[string]string // by fingerprint: key of the configuration to its value
-	begun   map[string]bool              // by key
+	begun   map[string]string            // by key: the topic's name, or empty where it was not said
+	mapped  []Mapped                     // in the order they began
 	opened  int64                        // event time before which minutes are open; click.None at first
 	hot     map[string]*ad
 	filters []FilterSpan // in the order they were said
@@ -43,18 +43,40 @@ type Facts struct {
 }
 
 // HasBegun tells whether a source ever had an owner.
-func (f *Facts) HasBegun(s click.Source) bool { return f.begun[begunKey(s)] }
+func (f *Facts) HasBegun(s click.Source) bool {
+	_, ok := f.begun[begunKey(s)]
+	return ok
+}
 
-// Begun lists the topics of which a source ever had an owner.
-func (f *Facts) Begun() []click.TopicID {
-	seen := map[click.TopicID]bool{}
-	for key := range f.begun {
-		name, _, _ := strings.Cut(key[len(keyBegun):], "/")
-		if raw, err := hex.DecodeString(name); err == nil && len(raw) == len(click.TopicID{}) { // or nothing of ours
-			seen[click.TopicID(raw)] = true
-		}
+// IsMapped tells whether a source has begun under its name, and its topic was not retired since.
+func (f *Facts) IsMapped(s click.Source) bool {
+	name, ok := f.begun[begunKey(s)]
+	i := f.find(s.ID)
+	return ok && name == s.Topic && i >= 0 && f.mapped[i].Retired == click.None
+}
+
+// Mapped is a topic of which a source ever had an owner.
+type Mapped struct {
+	ID      click.TopicID
+	Name    string // empty: a release said so that did not say the name
+	Retired int64  // broker time, Unix ms, before which all was appended that was mapped of it; click.None while more may be
+}
+
+// Mapped lists the topics of which a source ever had an owner, in the order in which they began.
+func (f *Facts) Mapped() []Mapped { return f.mapped }
+
+// find is the place of a topic among those that have begun, or -1.
+func (f *Facts) find(id click.TopicID) int {
+	return slices.IndexFunc(f.mapped, func(m Mapped) bool { return m.ID == id })
+}
+
+// topicID reads a topic's id from a key.
+func topicID(text string) (id click.TopicID, ok bool) {
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != len(id) {
+		return id, false
 	}
-	return slices.SortedFunc(maps.Keys(seen), func(a, b click.TopicID) int { return bytes.Compare(a[:], b[:]) })
+	return click.TopicID(raw), true
 }
 
 // LiveSince is since when a topic is live, or click.None.
@@ -67,9 +89,10 @@ func (f *Facts) LiveSince(id click.TopicID) int64 {
 
 const (
 	keyCluster = "cluster"
-	keyLive    = "live/"  // and the topic's id in hex
-	keyRules   = "rules/" // and their fingerprint
-	keyBegun   = "begun/" // and the topic's id in hex, and the partition
+	keyLive    = "live/"    // and the topic's id in hex
+	keyRules   = "rules/"   // and their fingerprint
+	keyBegun   = "begun/"   // and the topic's id in hex, and the partition
+	keyRetired = "retired/" // and the topic's id in hex
 	keyOpen    = "open"
 	keyHot     = "hot/" // and the ad
 	keyFilters = "filters"
@@ -79,7 +102,7 @@ const (
 // Load reads the control topic from its start to its present end.
 func Load(ctx context.Context, log stream.Log, topic string) (Facts, error) {
 	return Refresh(ctx, log, topic, Facts{
-		Live: map[click.TopicID]int64{}, Rules: map[string]map[string]string{}, begun: map[string]bool{},
+		Live: map[click.TopicID]int64{}, Rules: map[string]map[string]string{}, begun: map[string]string{},
 		opened: click.None, hot: map[string]*ad{},
 	})
 }
@@ -136,6 +159,7 @@ func Await(ctx context.Context, log stream.Log, topic string, facts Facts, wait 
 func (f *Facts) clone() Facts {
 	c := *f
 	c.Live, c.Rules, c.begun, c.hot = maps.Clone(f.Live), maps.Clone(f.Rules), maps.Clone(f.begun), maps.Clone(f.hot)
+	c.mapped = slices.Clone(f.mapped)
 	return c
 }
 
@@ -157,7 +181,11 @@ func (f *Facts) take(r *click.Record) error {
 			f.Rules[print] = rules
 		}
 	case strings.HasPrefix(key, keyBegun):
-		f.begun[key] = true
+		return f.begin(key, r)
+	case strings.HasPrefix(key, keyRetired):
+		if id, ok := topicID(key[len(keyRetired):]); ok {
+			f.retire(id, r.Append)
+		}
 	case key == keyOpen:
 		return f.open(r)
 	case strings.HasPrefix(key, keyHot):
@@ -167,11 +195,11 @@ func (f *Facts) take(r *click.Record) error {
 	case strings.HasPrefix(key, keyCorrect):
 		return f.correction(key[len(keyCorrect):], r)
 	case strings.HasPrefix(key, keyLive):
-		raw, err := hex.DecodeString(key[len(keyLive):])
-		if err != nil || len(raw) != len(click.TopicID{}) {
+		id, ok := topicID(key[len(keyLive):])
+		if !ok {
 			return fmt.Errorf("live record: bad topic id %q", key)
 		}
-		if id := click.TopicID(raw); f.LiveSince(id) == click.None {
+		if f.LiveSince(id) == click.None {
 			f.Live[id] = r.Append
 		}
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -60,7 +61,51 @@ func NoteRules(ctx context.Context, log stream.Log, topic string, rules map[stri
 // NoteBegun states that a source has an owner. From then on the source has a
 // position, and one that has none has lost it.
 func NoteBegun(ctx context.Context, log stream.Log, topic string, s click.Source) error {
-	return note(ctx, log, topic, begunKey(s), []byte("{}"))
+	value, err := json.Marshal(begunSource{s.Topic})
+	if err != nil {
+		return fmt.Errorf("control: encode: %w", err)
+	}
+	return note(ctx, log, topic, begunKey(s), value)
+}
+
+// begunSource is the value of a source's beginning. Early releases left it empty.
+type begunSource struct {
+	Topic string `json:"topic"`
+}
+
+// begin takes that a source has an owner: also one that was retired before, and comes back.
+func (f *Facts) begin(key string, r *click.Record) error {
+	var b begunSource
+	if err := json.Unmarshal(r.Value, &b); err != nil {
+		return fmt.Errorf("begun record: %w", err)
+	}
+	f.begun[key] = b.Topic
+	text, _, _ := strings.Cut(key[len(keyBegun):], "/")
+	id, ok := topicID(text)
+	if !ok {
+		return nil // of nothing of ours
+	}
+	i := f.find(id)
+	if i < 0 {
+		i = len(f.mapped)
+		f.mapped = append(f.mapped, Mapped{ID: id})
+	}
+	m := &f.mapped[i]
+	m.Name, m.Retired = cmp.Or(b.Topic, m.Name), click.None
+	return nil
+}
+
+// retire takes that nobody maps a topic any more.
+func (f *Facts) retire(id click.TopicID, at int64) {
+	if i := f.find(id); i >= 0 {
+		f.mapped[i].Retired = at
+	}
+}
+
+// NoteRetired states that nobody maps a topic any more. It holds until one of its sources begins
+// again.
+func NoteRetired(ctx context.Context, log stream.Log, topic string, id click.TopicID) error {
+	return note(ctx, log, topic, keyRetired+hex.EncodeToString(id[:]), []byte("{}"))
 }
 
 func note(ctx context.Context, log stream.Log, topic, key string, value []byte) error {

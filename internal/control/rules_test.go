@@ -68,10 +68,57 @@ func TestBegun(t *testing.T) {
 	again.ID[0] = 2 // the topic was made again
 	other := a
 	other.Partition = 2
-	if got := f.Begun(); !slices.Equal(got, []click.TopicID{a.ID}) {
-		t.Errorf("the topics that have begun are %v", got)
-	}
-	if !f.HasBegun(a) || f.HasBegun(again) || f.HasBegun(other) {
+	if !f.HasBegun(a) || f.HasBegun(again) || f.HasBegun(other) || !f.IsMapped(a) || f.IsMapped(other) {
 		t.Errorf("%v", f.begun)
+	}
+}
+
+// TestMapped: the topics that were ever mapped are known by name and in their order, also those of which an earlier release
+// did not say the name, until it is said; and since when nobody maps them.
+func TestMapped(t *testing.T) {
+	t.Parallel()
+	log, ctx := newLog(), t.Context()
+	first := click.Source{Topic: "clicks", ID: click.TopicID{9}}
+	second := click.Source{Topic: "clicks", ID: click.TopicID{1}, Partition: 2}
+	var f Facts
+	look := func(want ...Mapped) {
+		t.Helper()
+		old := f
+		var err error
+		if f, err = Load(ctx, log, topic); err != nil || !slices.Equal(f.Mapped(), want) {
+			t.Errorf("%+v, %v, want %+v", f.Mapped(), err, want)
+		}
+		if old.mapped != nil {
+			if old, err = Refresh(ctx, log, topic, old); err != nil || !slices.Equal(old.Mapped(), want) {
+				t.Errorf("read on: %+v, %v", old.Mapped(), err)
+			}
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(note(ctx, log, topic, begunKey(first), []byte("{}")))
+	must(note(ctx, log, topic, keyBegun+"not ours/1", []byte("{}")))
+	must(NoteRetired(ctx, log, topic, click.TopicID{7})) // never mapped
+	must(NoteBegun(ctx, log, topic, second))
+	look(Mapped{first.ID, "", click.None}, Mapped{second.ID, "clicks", click.None})
+	if f.IsMapped(first) || !f.HasBegun(first) {
+		t.Error("a source without its name needs to be named")
+	}
+	must(NoteBegun(ctx, log, topic, first))
+	must(NoteRetired(ctx, log, topic, second.ID))
+	at := log.Records(topic, 0)[5].Append
+	look(Mapped{first.ID, "clicks", click.None}, Mapped{second.ID, "clicks", at})
+	if !f.IsMapped(first) || f.IsMapped(second) || !f.HasBegun(second) {
+		t.Errorf("%+v", f)
+	}
+	before := f
+	must(NoteBegun(ctx, log, topic, second))
+	look(Mapped{first.ID, "clicks", click.None}, Mapped{second.ID, "clicks", click.None})
+	if got := before.Mapped()[1].Retired; got != at {
+		t.Errorf("facts that were read before say %d", got)
 	}
 }

@@ -57,7 +57,7 @@ func (i *Installation) Count(ctx context.Context, span Range, set *filter.Set, w
 
 // rules are those that hold now, but for filters.
 func (i *Installation) rules(facts *control.Facts) Rules {
-	return Rules{Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince, Begun: facts.Begun()}
+	return Rules{Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince, Mapped: facts.Mapped()}
 }
 
 // inputs are the input topics and, where there are any, the raw store and the archive. Done lets go of them.

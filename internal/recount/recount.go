@@ -7,6 +7,7 @@ import (
 
 	"github.com/clickagg/clickagg/aggregator/window"
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/mapper/rule"
 )
 
@@ -20,7 +21,7 @@ type Rules struct {
 	Judge   rule.Config
 	Trusted func(topic string) bool         // whose watermark records are believed
 	Live    func(topic click.TopicID) int64 // since when it is known to be live, or click.None
-	Begun   []click.TopicID                 // those that were ever mapped: one that was made again is two
+	Mapped  []control.Mapped                // all that ever were, in their order: one that was made again is two
 	Filters []rule.FilterSpan               // beside click.FilterAll; their ends are ends of windows
 
 	// Late has the clicks of the range that came too late gathered first, from all that was
@@ -123,9 +124,6 @@ func (r *run) begin(ctx context.Context, i int, in Input) error {
 	if len(names) == 0 && i > 0 {
 		return nil
 	}
-	lacks := slices.ContainsFunc(r.rules.Begun, func(id click.TopicID) bool {
-		return !slices.ContainsFunc(names, func(s click.Source) bool { return s.ID == id })
-	})
 	r.in, r.sources, r.report = in, nil, Report{Input: i, Sources: len(names), Whole: true}
 	for _, name := range names {
 		s, err := r.open(ctx, name)
@@ -133,10 +131,25 @@ func (r *run) begin(ctx context.Context, i int, in Input) error {
 			return fmt.Errorf("recount: open %v: %w", name, err)
 		}
 		r.sources = append(r.sources, s)
-		// What is read from its first record on may be the successor of a topic that is not here.
-		r.report.Whole = r.report.Whole && s.whole && !(lacks && s.first == 0)
+		r.report.Whole = r.report.Whole && s.whole
+	}
+	for i := range r.rules.Mapped {
+		r.report.Whole = r.report.Whole && !r.lacks(i)
 	}
 	return nil
+}
+
+// lacks tells whether one of the topics that were mapped is not read and may have had a record that matters. It had none
+// if it was retired before, or if a later one of its name is not read from the first record on.
+func (r *run) lacks(i int) bool {
+	m := &r.rules.Mapped[i]
+	read := func(id click.TopicID, from int64) bool {
+		return slices.ContainsFunc(r.sources, func(s *source) bool { return s.name.ID == id && s.first >= from })
+	}
+	if read(m.ID, 0) || m.Retired != click.None && m.Retired+skew < r.begins() {
+		return false
+	}
+	return m.Name == "" || !slices.ContainsFunc(r.rules.Mapped[i+1:], func(later control.Mapped) bool { return later.Name == m.Name && read(later.ID, 1) })
 }
 
 // begins is the least append time that a record can have which matters: a click of the

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/filter"
 	"github.com/clickagg/clickagg/mapper/rule"
 )
@@ -386,7 +387,7 @@ func TestTopicMadeAgain(t *testing.T) {
 		all[s] = append(all[s], click.Record{Offset: i % 30, Append: base + i*minute, Value: value})
 	}
 	rules := rules(t)
-	rules.Begun = []click.TopicID{before.ID, after.ID}
+	rules.Mapped = []control.Mapped{{ID: before.ID, Name: "clicks", Retired: click.None}, {ID: after.ID, Name: "clicks", Retired: click.None}}
 	for _, test := range []struct {
 		minute int64
 		input  int
@@ -403,6 +404,42 @@ func TestTopicMadeAgain(t *testing.T) {
 	}
 	if report, err := Run(t.Context(), []Input{records{after: all[after]}}, Range{base + 35*minute, base + 36*minute}, rules, func(int64, int64) error { return nil }, func(*Window) error { return nil }); err != nil || report.Whole {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// TestTopicsThatAreGone: of a topic that is not read nothing matters if it was retired before, or if a later one of its name
+// had records before. Else the recount is not whole, wherever other topics are read from.
+func TestTopicsThatAreGone(t *testing.T) {
+	t.Parallel()
+	here := click.Source{Topic: "clicks", ID: click.TopicID{1}}
+	in := records{}
+	for i := range int64(60) {
+		in[here] = append(in[here], click.Record{Offset: i, Append: base + i*minute, Value: fmt.Appendf(nil, `{"event_id":"%d","ad_id":"a","ts":%d}`, i, base+i*minute)})
+	}
+	span := Range{base + 50*minute, base + 51*minute}
+	now := control.Mapped{ID: here.ID, Name: "clicks", Retired: click.None}
+	gone := func(name string, retired int64) control.Mapped {
+		return control.Mapped{ID: click.TopicID{2}, Name: name, Retired: retired}
+	}
+	for name, c := range map[string]struct {
+		mapped []control.Mapped
+		whole  bool
+	}{
+		"none":                          {[]control.Mapped{now}, true},
+		"one of its name before":        {[]control.Mapped{gone("clicks", click.None), now}, true},
+		"one of its name after":         {[]control.Mapped{now, gone("clicks", click.None)}, false},
+		"another":                       {[]control.Mapped{gone("views", click.None), now}, false},
+		"another without a name":        {[]control.Mapped{gone("", click.None), {ID: here.ID, Retired: click.None}}, false},
+		"another, retired long before":  {[]control.Mapped{gone("views", base), now}, true},
+		"another, retired in the midst": {[]control.Mapped{gone("views", base+45*minute), now}, false},
+		"another, retired just before, by another broker's clock": {[]control.Mapped{gone("views", span.From-12*minute-skew-1000), now}, false},
+	} {
+		rules := rules(t)
+		rules.Mapped = c.mapped
+		report, err := Run(t.Context(), []Input{in}, span, rules, func(int64, int64) error { return nil }, func(*Window) error { return nil })
+		if err != nil || report.Whole != c.whole || report.Clicks != 1 {
+			t.Errorf("%s: %+v, %v", name, report, err)
+		}
 	}
 }
 
