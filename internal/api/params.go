@@ -65,6 +65,16 @@ func (p params) flag(name string) (bool, error) {
 	}
 }
 
+// alone refuses all but some parameters of a request to resume something.
+func (p params) alone(names ...string) error {
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		if !slices.Contains(names, name) {
+			return badRange.about(name, "what is resumed is what was begun; give no %s", name)
+		}
+	}
+	return nil
+}
+
 // span reads the range of a question, Unix ms: start_time and to_time, or last.
 // Without start_time it is the minute (or the window, if that is longer) before to_time.
 func (p params) span(now time.Time, window time.Duration) (from, to int64, err error) {

@@ -2,21 +2,17 @@ package api
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/clickagg/clickagg/internal/click"
-	"github.com/clickagg/clickagg/internal/correct"
 	"github.com/clickagg/clickagg/internal/reconcile"
 	"github.com/clickagg/clickagg/internal/reconcile/cause"
 	"github.com/clickagg/clickagg/internal/recount"
+	"github.com/clickagg/clickagg/internal/replay"
 )
 
 // Reconciler holds what is stored against the records of the clicks.
@@ -99,9 +95,9 @@ func (s *Server) reconcile(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return s.reconciling(w, c, func(ctx context.Context, watch reconcileWatch, each func(*reconcile.Difference) error) (*Reconciliation, error) {
-		report, err := s.reconciler.Run(ctx, q, watch, each)
-		return reconciliationOf(&report), err
+	return s.steps(w, c, func(ctx context.Context, watch replay.Watch, line func(any) error) (any, error) {
+		report, err := s.reconciler.Run(ctx, q, reconcileWatch(watch), eachDifference(line))
+		return ReconcileLine{Outcome: reconciliationOf(&report)}, err
 	})
 }
 
@@ -115,20 +111,26 @@ func (s *Server) repair(w http.ResponseWriter, c *call) error {
 	var q reconcile.Question
 	if !resume {
 		q, err = s.reconciled(c)
-	} else if len(c.params) > 1 {
-		return badRange.about("resume", "what is resumed is what was begun; give nothing else")
-	} else if s.reconciler == nil {
+	} else if err = c.params.alone("resume"); err == nil && s.reconciler == nil {
 		err = noClicks()
 	}
 	if err != nil {
 		return err
 	}
-	return s.reconciling(w, c, func(ctx context.Context, watch reconcileWatch, each func(*reconcile.Difference) error) (*Reconciliation, error) {
-		done, report, err := s.reconciler.Repair(ctx, q, c.by(), resume, watch, each)
+	return s.steps(w, c, func(ctx context.Context, watch replay.Watch, line func(any) error) (any, error) {
+		done, report, err := s.reconciler.Repair(ctx, q, c.by(), resume, reconcileWatch(watch), eachDifference(line))
 		outcome := reconciliationOf(&report)
 		outcome.Repaired = &Repaired{done.Counts, done.Records}
-		return outcome, err
+		return ReconcileLine{Outcome: outcome}, err
 	})
+}
+
+func reconcileWatch(watch replay.Watch) func(reconcile.Step, int64, int64) error {
+	return func(step reconcile.Step, done, total int64) error { return watch(string(step), done, total) }
+}
+
+func eachDifference(line func(any) error) func(*reconcile.Difference) error {
+	return func(d *reconcile.Difference) error { return line(ReconcileLine{Difference: differenceOf(d)}) }
 }
 
 func noClicks() *Problem { return notFound.about("", "this process cannot read clicks") }
@@ -146,64 +148,6 @@ func (s *Server) reconciled(c *call) (q reconcile.Question, err error) {
 		return q, badSource.about("source", "source is %s; there are %s", quote(q.Source), strings.Join(recount.SourceNames, ", "))
 	}
 	return q, nil
-}
-
-type reconcileWatch = func(s reconcile.Step, done, total int64) error
-
-// reconciling streams what work says. A problem is the whole answer where nothing was said before it, else the
-// last line.
-func (s *Server) reconciling(w http.ResponseWriter, c *call,
-	work func(ctx context.Context, watch reconcileWatch, each func(*reconcile.Difference) error) (*Reconciliation, error),
-) error {
-	select {
-	case s.recounting <- struct{}{}:
-		defer func() { <-s.recounting }()
-	default:
-		return tooMany.about("", "another question is being answered from the clicks themselves; ask again when it is done")
-	}
-	w.Header().Set("Content-Type", mediaJSONLines)
-	if c.Method == http.MethodHead {
-		return nil
-	}
-	control := http.NewResponseController(w)
-	out := json.NewEncoder(&patient{w: w, control: control})
-	var said time.Time
-	var step reconcile.Step
-	outcome, err := work(c.Context(), func(now reconcile.Step, done, total int64) error {
-		if now == step && time.Since(said) < recountPace {
-			return c.Context().Err()
-		}
-		said, step = time.Now(), now
-		return errors.Join(out.Encode(ReconcileLine{Progress: &StepProgress{string(now), Progress{done, total}}}), control.Flush())
-	}, func(d *reconcile.Difference) error { return out.Encode(ReconcileLine{Difference: differenceOf(d)}) })
-	if err == nil {
-		return out.Encode(ReconcileLine{Outcome: outcome})
-	}
-	if err = reconcileProblem(err); step == "" || c.Context().Err() != nil {
-		return err
-	}
-	p := problemOf(err)
-	s.log.Warn("not reconciled", zap.String("request_id", c.id), zap.String("who", c.asker()), zap.Error(err))
-	p.RequestID = c.id
-	return out.Encode(ReconcileLine{Problem: p})
-}
-
-// reconcileProblem says why there is no outcome.
-func reconcileProblem(err error) error {
-	busy, isBusy := errors.AsType[*correct.Busy](err)
-	switch {
-	case errors.Is(err, recount.ErrSource):
-		return badSource.about("source", "%v", err)
-	case errors.Is(err, recount.ErrLate):
-		return badRange.about("", "%v", recount.ErrLate)
-	case errors.Is(err, reconcile.ErrInexact):
-		return notExact.about("", "%v", err)
-	case isBusy:
-		return unfinished.about("", "%v", busy)
-	case errors.Is(err, correct.ErrNone), errors.Is(err, correct.ErrTaken), errors.Is(err, correct.ErrStuck), errors.Is(err, correct.ErrOther):
-		return unfinished.about("", "%v", err)
-	}
-	return err
 }
 
 func differenceOf(d *reconcile.Difference) *Difference {

@@ -80,7 +80,7 @@ func TestReconcile(t *testing.T) {
 	got := get(t, startReconciling(t, r)+reconciled+"&source=raw")
 	want := `{"progress":{"step":"comparing","done":1,"total":2}}
 {"progress":{"step":"looking for causes","done":2,"total":2}}
-{"difference":{"kind":"count","time":"2019-11-24T11:00:00Z","filter":"000","ad_id":"a\u003cb","stored":3,"records":2,"late":1,` +
+{"difference":{"kind":"count","time":"2019-11-24T11:00:00Z","filter":"000","ad_id":"a<b","stored":3,"records":2,"late":1,` +
 		`"digests":{"stored":"00000000000000ab","records":"0000000000000001","late":"0000000000000002"},` +
 		`"causes":[{"cause":"missing_from_raw","clicks":1,"records":["clicks/0/17"]},{"cause":"late","clicks":1}],"explained":false}}
 {"difference":{"kind":"list","time":"2019-11-24T11:00:00Z","filter":"000/1h","stored":0,"records":0,"late":0,"causes":[{"cause":"wrong_list","clicks":0}],"explained":false}}

@@ -2,14 +2,10 @@ package api
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/clickagg/clickagg/internal/correct"
 	"github.com/clickagg/clickagg/internal/recount"
@@ -30,12 +26,6 @@ type ReplayLine struct {
 	Change   *Change       `json:"change,omitempty"`
 	Outcome  *Replay       `json:"outcome,omitempty"`
 	Problem  *Problem      `json:"problem,omitempty"`
-}
-
-// StepProgress is how far a step of a replay or a reconciliation is.
-type StepProgress struct {
-	Step string `json:"step"`
-	Progress
 }
 
 // Change is a count that a replay would change; without an ad, a ranked list that is not that
@@ -68,8 +58,8 @@ func (s *Server) compare(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return s.replaying(w, c, func(ctx context.Context, watch replay.Watch, line func(ReplayLine) error) (replay.Report, error) {
-		return s.replayer.Compare(ctx, q, watch, func(d *correct.Diff) error {
+	return s.steps(w, c, func(ctx context.Context, watch replay.Watch, line func(any) error) (any, error) {
+		report, err := s.replayer.Compare(ctx, q, watch, func(d *correct.Diff) error {
 			change := Change{Window: *Time(d.Start), Filter: d.Filter, Stored: d.OldClicks, Count: d.Clicks}
 			if len(d.Changes) == 0 {
 				return line(ReplayLine{Change: &change})
@@ -82,6 +72,7 @@ func (s *Server) compare(w http.ResponseWriter, c *call) error {
 			}
 			return nil
 		})
+		return ReplayLine{Outcome: replayOf(&report, false)}, err
 	})
 }
 
@@ -95,23 +86,26 @@ func (s *Server) replay(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	if resume {
-		for name := range c.params {
-			if name != "resume" && name != "inexact" {
-				return badRange.about(name, "what is resumed is what was begun; give no %s", name)
-			}
+	run := func(ctx context.Context, watch replay.Watch) (replay.Report, error) {
+		return s.replayer.Resume(ctx, c.by(), inexact, watch)
+	}
+	if !resume {
+		q, err := s.replayed(c)
+		if err != nil {
+			return err
 		}
-		return s.replaying(w, c, func(ctx context.Context, watch replay.Watch, _ func(ReplayLine) error) (replay.Report, error) {
-			return s.replayer.Resume(ctx, c.by(), inexact, watch)
-		})
-	}
-	q, err := s.replayed(c)
-	if err != nil {
+		q.Inexact = inexact
+		run = func(ctx context.Context, watch replay.Watch) (replay.Report, error) {
+			return s.replayer.Run(ctx, q, watch)
+		}
+	} else if err := c.params.alone("resume", "inexact"); err != nil {
 		return err
+	} else if s.replayer == nil {
+		return noClicks()
 	}
-	q.Inexact = inexact
-	return s.replaying(w, c, func(ctx context.Context, watch replay.Watch, _ func(ReplayLine) error) (replay.Report, error) {
-		return s.replayer.Run(ctx, q, watch)
+	return s.steps(w, c, func(ctx context.Context, watch replay.Watch, _ func(any) error) (any, error) {
+		report, err := run(ctx, watch)
+		return ReplayLine{Outcome: replayOf(&report, true)}, err
 	})
 }
 
@@ -126,7 +120,7 @@ func (c *call) by() string {
 // replayed reads what is to be replayed.
 func (s *Server) replayed(c *call) (q replay.Question, err error) {
 	if s.replayer == nil {
-		return q, notFound.about("", "this process cannot read clicks")
+		return q, noClicks()
 	}
 	if q.From, q.To, err = c.params.span(s.now(), s.answers.Window()); err != nil {
 		return q, err
@@ -150,67 +144,6 @@ func (s *Server) replayed(c *call) (q replay.Question, err error) {
 	q.By = c.by()
 	q.Late, err = c.params.flag("late")
 	return q, err
-}
-
-// replaying streams how far a replay is, and its outcome.
-func (s *Server) replaying(w http.ResponseWriter, c *call, work func(context.Context, replay.Watch, func(ReplayLine) error) (replay.Report, error)) error {
-	if s.replayer == nil {
-		return notFound.about("", "this process cannot read clicks")
-	}
-	select {
-	case s.recounting <- struct{}{}:
-		defer func() { <-s.recounting }()
-	default:
-		return tooMany.about("", "another question is being answered from the clicks themselves; ask again when it is done")
-	}
-	w.Header().Set("Content-Type", mediaJSONLines)
-	if c.Method == http.MethodHead {
-		return nil
-	}
-	control := http.NewResponseController(w)
-	out := json.NewEncoder(&patient{w: w, control: control})
-	out.SetEscapeHTML(false)
-	line := func(l ReplayLine) error { return out.Encode(l) }
-	var said time.Time
-	step := ""
-	report, err := work(c.Context(), func(now string, done, total int64) error {
-		if now == step && time.Since(said) < recountPace {
-			return c.Context().Err()
-		}
-		said, step = time.Now(), now
-		return errors.Join(line(ReplayLine{Progress: &StepProgress{now, Progress{done, total}}}), control.Flush())
-	}, line)
-	if err != nil {
-		if c.Context().Err() != nil {
-			return err
-		}
-		p := problemOf(replayProblem(err))
-		s.log.Warn("not replayed", zap.String("request_id", c.id), zap.String("who", c.asker()), zap.Error(err))
-		p.RequestID = c.id
-		return line(ReplayLine{Problem: p})
-	}
-	return line(ReplayLine{Outcome: replayOf(&report, c.Method == http.MethodPost)})
-}
-
-// replayProblem says why there is no outcome.
-func replayProblem(err error) error {
-	inexact, isInexact := errors.AsType[*replay.Inexact](err)
-	busy, isBusy := errors.AsType[*correct.Busy](err)
-	switch {
-	case isInexact:
-		return notExact.about("", "%v", inexact)
-	case isBusy:
-		return unfinished.about("", "%v", busy)
-	case errors.Is(err, correct.ErrNone), errors.Is(err, correct.ErrTaken), errors.Is(err, correct.ErrStuck), errors.Is(err, correct.ErrOther):
-		return unfinished.about("", "%v", err)
-	case errors.Is(err, replay.ErrRange):
-		return badRange.about("", "%v", err)
-	case errors.Is(err, recount.ErrLate):
-		return badRange.about("", "%v", recount.ErrLate)
-	case errors.Is(err, recount.ErrSource):
-		return badSource.about("source", "%v", err)
-	}
-	return err
 }
 
 func replayOf(r *replay.Report, published bool) *Replay {

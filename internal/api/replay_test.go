@@ -21,6 +21,8 @@ type replayer struct {
 	q    replay.Question
 	did  string
 	fail error
+
+	refuse error // before anything is said
 }
 
 func (r *replayer) report(watch replay.Watch) (replay.Report, error) {
@@ -46,6 +48,9 @@ func (r *replayer) Run(_ context.Context, q replay.Question, watch replay.Watch)
 }
 
 func (r *replayer) Resume(_ context.Context, by string, inexact bool, watch replay.Watch) (replay.Report, error) {
+	if r.refuse != nil {
+		return replay.Report{}, r.refuse
+	}
 	r.q, r.did = replay.Question{By: by, To: 60_000}, fmt.Sprint("resume ", inexact)
 	return r.report(watch)
 }
@@ -138,8 +143,10 @@ func TestReplayProblems(t *testing.T) {
 			t.Errorf("%v: %s", err, last)
 		}
 	}
+	at := startReplaying(t, &replayer{refuse: correct.ErrNone})
+	checkProblem(t, ask(t, http.MethodPost, at+"/v1/replays?resume=true", nil), 409, "correction_unfinished") // nothing was said before
 	for _, err := range []error{correct.ErrNone, correct.ErrTaken, correct.ErrStuck, correct.ErrOther} {
-		if p := problemOf(replayProblem(err)); p.word() != "correction_unfinished" || p.Status != 409 {
+		if p := problemOf(stepProblem(err)); p.word() != "correction_unfinished" || p.Status != 409 {
 			t.Errorf("%v: %+v", err, p)
 		}
 	}
