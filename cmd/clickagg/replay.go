@@ -66,8 +66,6 @@ func replayCommand() *cobra.Command {
 // consent sees to it that somebody agrees before something is published.
 func consent(o *query.ReplayOptions, yes bool) error {
 	switch {
-	case o.Question.Resume && o.DryRun:
-		return usage(errors.New("replay: --resume goes without --dry-run: what it is about was said when it began"))
 	case o.DryRun, o.Question.Resume, yes:
 		return nil
 	case !isTerminal(os.Stdin):

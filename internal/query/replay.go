@@ -34,6 +34,9 @@ type ReplayOptions struct {
 // Replay has the clicks of a range counted once more. A dry run prints each count that differs as it is found, then the
 // totals, and returns ErrDiffers if there is one. Otherwise what differs is published, after Agree was told what that is.
 func Replay(ctx context.Context, c *client.Client, o ReplayOptions, w io.Writer) error {
+	if q := &o.Question; q.Resume && (o.DryRun || q.Range != (client.Range{}) || len(q.Ads) > 0 || q.Source != "" || q.Late) {
+		return fmt.Errorf("%w: --resume goes with --inexact only: what it is about was said when it began", ErrUsage)
+	}
 	steps := stepper{start: o.Progress}
 	defer steps.finish()
 	if o.DryRun {

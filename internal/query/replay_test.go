@@ -131,10 +131,26 @@ func TestReplayAsks(t *testing.T) {
 
 	c, asked = serveReplays(t, look, change)
 	b.Reset()
-	err = Replay(t.Context(), c, ReplayOptions{Question: client.ReplayQuestion{Resume: true, Range: client.Range{From: "1"}}}, &b)
+	err = Replay(t.Context(), c, ReplayOptions{Question: client.ReplayQuestion{Resume: true}}, &b)
 	check(t, b.String(), err, replayTotals+"published as correction 3\n")
 	if strings.Join(*asked, " ") != "POST /v1/replays?resume=true" {
 		t.Errorf("asked %v", *asked)
+	}
+}
+
+// TestResumeGoesAlone: what a resumed replay would not use is refused, and nothing is asked.
+func TestResumeGoesAlone(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]ReplayOptions{
+		"--from": {Question: client.ReplayQuestion{Range: client.Range{From: "1"}}}, "--ad": {Question: client.ReplayQuestion{Ads: []string{"a"}}},
+		"--filter": {Question: client.ReplayQuestion{Range: client.Range{Filter: "de"}}}, "--source": {Question: client.ReplayQuestion{Source: "raw"}},
+		"--with-late": {Question: client.ReplayQuestion{Late: true}}, "--dry-run": {DryRun: true},
+	} {
+		c, asked := serveReplays(t, "", "")
+		o.Question.Resume = true
+		if err := Replay(t.Context(), c, o, io.Discard); !errors.Is(err, ErrUsage) || len(*asked) > 0 {
+			t.Errorf("%s: %v, asked %v", name, err, *asked)
+		}
 	}
 }
 
