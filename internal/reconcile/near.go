@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +128,7 @@ func (n *near) take(j *recount.Judged) {
 	case rule.Late: // what it repeats is told of later
 		c := *j.Click
 		c.Ad = bytes.Clone(c.Ad)
-		n.late = append(n.late, recount.Judged{Source: j.Source, Click: &c})
+		n.late = append(n.late, recount.Judged{Source: j.Source, Append: j.Append, Click: &c})
 		return
 	case rule.Rejected:
 		why = cause.Rejected
@@ -137,9 +138,10 @@ func (n *near) take(j *recount.Judged) {
 	n.note(j, why)
 }
 
-// latecomers notes the clicks that came too late, when all others are known: those that repeat one would not
-// be counted either if they had come in time.
+// latecomers notes the clicks that came too late, in the order in which they came, when all others are known: those that
+// repeat one would not be counted either if they had come in time.
 func (n *near) latecomers() {
+	slices.SortStableFunc(n.late, func(a, b recount.Judged) int { return cmp.Compare(a.Append, b.Append) })
 	for i := range n.late {
 		why := n.repeats(n.late[i].Click)
 		if why == 0 {

@@ -21,6 +21,7 @@ type Judged struct {
 	Source click.Source
 	Kind   rule.Kind // Routed, Late, or Rejected: stamped too far ahead
 	LateBy int64     // of a Late click: ms by which its window had been closed for good
+	Append int64     // of one that is not Routed: the broker's time, Unix ms
 	Click  *click.Routed
 }
 
@@ -120,7 +121,7 @@ func (r *run) missed(s *source, rec *click.Record, v rule.Verdict) error {
 	if !ok || c.Time < r.span.From || c.Time >= r.span.To {
 		return nil
 	}
-	r.witness(s, v, &c)
+	r.witness(s, v, rec.Append, &c)
 	if v.Kind != rule.Late {
 		return nil
 	}
@@ -138,8 +139,8 @@ func (r *run) missed(s *source, rec *click.Record, v rule.Verdict) error {
 }
 
 // witness tells of a click.
-func (r *run) witness(s *source, v rule.Verdict, c *click.Routed) {
+func (r *run) witness(s *source, v rule.Verdict, appended int64, c *click.Routed) {
 	if r.rules.Witness != nil {
-		r.rules.Witness(&Judged{s.name, v.Kind, v.LateBy, c})
+		r.rules.Witness(&Judged{s.name, v.Kind, v.LateBy, appended, c})
 	}
 }

@@ -150,7 +150,7 @@ func (r *run) narrow(s *source, sec *click.Section) (*click.Section, error) {
 				late.struck = true
 			}
 		}
-		r.witness(s, rule.Verdict{Kind: rule.Routed}, &c)
+		r.witness(s, rule.Verdict{Kind: rule.Routed}, 0, &c)
 		s.list.Add(&c)
 	}
 	sent := s.said

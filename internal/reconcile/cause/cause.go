@@ -2,6 +2,7 @@ package cause
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -114,8 +115,8 @@ func part(c Cause, clicks []Click) Part {
 }
 
 // Explain names the causes of a difference, given the clicks that the records have under the
-// key: each once for each way in which it might have been counted. Where some are left out, less
-// is explained.
+// key: each once for each way in which it might have been counted, and late ones in the order in which they came. Where
+// some are left out, less is explained.
 func Explain(r Row, clicks []Click) []Part {
 	var counted, others []Click
 	for _, c := range clicks {
@@ -204,39 +205,61 @@ func lost(stored, base click.Sum, counted []Click) Part {
 // pickMost is of how many clicks all choices are tried.
 const pickMost = 16
 
-// pick looks for n clicks with a digest: all of some causes or, of few clicks, any.
+// pick looks for n clicks with a digest: of few, any; of many, all of some causes, and of the late ones those that came
+// first, as a repair adds what came before it. That reads one source a moment after the other, so of the last few
+// it may have any.
 func pick(clicks []Click, n int64, digest uint64) ([]Click, bool) {
-	for causes := range 1 << MissingRaw {
-		if c, ok := choose(clicks, n, digest, func(i int) bool { return causes>>clicks[i].Cause&1 == 1 }); ok {
-			return c, true
+	late := only(clicks, 1<<Late)
+	for causes := 0; causes < 1<<MissingRaw; causes += 1 << Duplicate {
+		chosen := only(clicks, causes)
+		left := int(n) - len(chosen)
+		if left < 0 || left > len(late) {
+			continue
+		}
+		first := max(left-pickMost/2, 0)
+		chosen = append(chosen, late[:first]...)
+		if last, ok := choose(late[first:min(left+pickMost/2, len(late))], left-first, digest-sum(chosen)); ok {
+			return append(chosen, last...), true
 		}
 	}
 	if len(clicks) > pickMost {
 		return nil, false
 	}
-	for choice := range 1 << len(clicks) {
-		if c, ok := choose(clicks, n, digest, func(i int) bool { return choice>>i&1 == 1 }); ok {
-			return c, true
+	return choose(clicks, int(n), digest)
+}
+
+// only are the clicks of some causes, a bit for each.
+func only(clicks []Click, causes int) (of []Click) {
+	for i := range clicks {
+		if causes>>clicks[i].Cause&1 == 1 {
+			of = append(of, clicks[i])
+		}
+	}
+	return of
+}
+
+func sum(clicks []Click) (digest uint64) {
+	for i := range clicks {
+		digest += clicks[i].Digest
+	}
+	return digest
+}
+
+// choose tries every choice of n of at most pickMost clicks.
+func choose(clicks []Click, n int, digest uint64) (chosen []Click, ok bool) {
+	for choice := range uint(1) << len(clicks) {
+		if bits.OnesCount(choice) != n {
+			continue
+		}
+		chosen = chosen[:0]
+		for i := range clicks {
+			if choice>>i&1 == 1 {
+				chosen = append(chosen, clicks[i])
+			}
+		}
+		if sum(chosen) == digest {
+			return chosen, true
 		}
 	}
 	return nil, false
-}
-
-// choose takes some clicks, if they are as many and have the digest.
-func choose(clicks []Click, n int64, digest uint64, takes func(i int) bool) (chosen []Click, ok bool) {
-	for i := range clicks {
-		if takes(i) {
-			n--
-			digest -= clicks[i].Digest
-		}
-	}
-	if n != 0 || digest != 0 {
-		return nil, false
-	}
-	for i := range clicks {
-		if takes(i) {
-			chosen = append(chosen, clicks[i])
-		}
-	}
-	return chosen, true
 }

@@ -125,6 +125,42 @@ func TestMany(t *testing.T) {
 	}
 }
 
+// TestManyLate: of many late clicks, those were added that came before a repair, and of the last few some; repeats beside them change nothing.
+func TestManyLate(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(5, 6))
+	some := func(c Cause, n int) (clicks []Click) {
+		for range n {
+			clicks = append(clicks, of(c, rnd.Uint64())...)
+		}
+		return clicks
+	}
+	valid, late, repeats := some(0, 3), some(Late, 40), some(Duplicate, 40)
+	row := func(stored ...[]Click) Row {
+		return Row{Stored: total(append(stored, valid)...), Raw: total(valid), Late: total(late)}
+	}
+	few := slicesOf(late[:20], late[23:24], late[25:28])
+	for _, c := range []struct {
+		stored Row
+		want   string
+	}{
+		{row(late[:25]), "late 15"},
+		{row(late[:1]), "late 39"},
+		{row(late[:39]), "late 1"},
+		{row(few), "late 16"},
+		{row(few, repeats), "duplicate 40, late 16"},
+		{row(late[10:35]), "missing_from_aggregate 15"},
+	} {
+		parts := Explain(c.stored, slicesOf(valid, repeats, late))
+		for i := range parts {
+			parts[i].Where = nil
+		}
+		if got := text(parts); got != c.want {
+			t.Errorf("%s, want %s", got, c.want)
+		}
+	}
+}
+
 // TestAnyChoice: whichever few clicks are stored beside the valid ones, they are found.
 func TestAnyChoice(t *testing.T) {
 	t.Parallel()
