@@ -11,12 +11,13 @@ import (
 )
 
 // Reader reads the records of an archive in the order of their offsets. It sees what was there when it was
-// made, and holds one run of each source it reads. It is used by one goroutine.
+// made, and holds one run of each source it reads. Different sources may be read at the same time; each is
+// read by one goroutine.
 type Reader struct {
 	blobs   blob.Ranger
 	slices  map[click.Source][]Slice
 	sources []click.Source
-	cursors map[click.Source]*cursor
+	cursors map[click.Source]*cursor // of all sources
 }
 
 // cursor is where a source is being read.
@@ -43,6 +44,7 @@ func NewReader(ctx context.Context, blobs blob.Ranger) (*Reader, error) {
 			return nil, fmt.Errorf("%w: %v and %v overlap; see clickagg archive verify", ErrDamaged, before[n-1], s)
 		} else if n == 0 {
 			r.sources = append(r.sources, s.Source)
+			r.cursors[s.Source] = new(cursor)
 		}
 		r.slices[s.Source] = append(before, s)
 	}
@@ -130,16 +132,12 @@ func (r *Reader) Since(ctx context.Context, s click.Source, ms int64) (offset in
 // at moves a source's cursor to a slice.
 func (r *Reader) at(ctx context.Context, s Slice) (*cursor, error) {
 	c := r.cursors[s.Source]
-	if c != nil && c.slice == s {
+	if c.slice == s {
 		return c, nil
 	}
 	m, err := load(ctx, r.blobs, s)
 	if err != nil {
 		return nil, fmt.Errorf("read archive: %w", err)
-	}
-	if c == nil {
-		c = new(cursor)
-		r.cursors[s.Source] = c
 	}
 	c.slice, c.manifest, c.run, c.footer = s, m, -1, nil
 	return c, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/clickagg/clickagg/internal/archive"
@@ -57,7 +58,7 @@ func (i *Installation) Count(ctx context.Context, span Range, set *filter.Set, w
 
 // rules are those that hold now, but for filters.
 func (i *Installation) rules(facts *control.Facts) Rules {
-	return Rules{Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince, Mapped: facts.Mapped()}
+	return Rules{Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince, Mapped: facts.Mapped(), Workers: runtime.GOMAXPROCS(0)}
 }
 
 // inputs are the input topics and, where there are any, the raw store and the archive. Done lets go of them.

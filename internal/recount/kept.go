@@ -63,6 +63,11 @@ func (k *Kept) Sources(ctx context.Context) (names []click.Source, err error) {
 		if err != nil {
 			return nil, err
 		}
+		if k.archive != nil {
+			if slices := k.archive.Slices(s); len(slices) > 0 && slices[len(slices)-1].To >= end {
+				continue // a slice ends behind a record
+			}
+		}
 		if _, ok, err := first(ctx, k.Read, s, max(0, end-1), math.MaxInt64); err != nil {
 			return nil, err
 		} else if !ok && end > 0 {

@@ -17,7 +17,7 @@ import (
 )
 
 // archived archives what was received up to a time, and returns how to open it.
-func archived(t *testing.T, in records, before int64) func(context.Context) (*archive.Reader, func() error, error) {
+func archived(t testing.TB, in records, before int64) func(context.Context) (*archive.Reader, func() error, error) {
 	t.Helper()
 	blobs, err := blob.OpenTree(t.TempDir())
 	if err != nil {

@@ -2,7 +2,6 @@ package recount
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/clickagg/clickagg/internal/click"
@@ -68,79 +67,49 @@ func (l *latecomers) add(c *click.Routed) (*latecomer, error) {
 // gather reads every source to its end and takes in the clicks of the range that came too late.
 func (r *run) gather(ctx context.Context, watch func(done, total int64) error) error {
 	r.late = latecomers{size: r.rules.Judge.Size, horizon: r.rules.Judge.Rules.Horizon, known: map[click.ID][]*latecomer{}}
-	r.tally.hold = r.late.horizon + r.late.size
+	r.hold = r.late.horizon + r.late.size
 	_, r.before = r.progress()
-	var done int64
-	for _, s := range r.sources {
-		reading, err := r.open(ctx, s.name)
-		if err != nil {
-			return fmt.Errorf("recount: open %v: %w", s.name, err)
-		}
-		for reading.end = s.end; !reading.done; {
-			from := reading.next
-			if err := r.listen(ctx, reading); err != nil {
-				return fmt.Errorf("recount: read %v: %w", s.name, err)
-			}
-			done += reading.next - from
-			if err := watch(done, 2*r.before); err != nil {
-				return err
-			}
-		}
+	names := make([]click.Source, len(r.reading))
+	for i, s := range r.reading {
+		names[i] = s.reader.name
 	}
-	return nil
-}
-
-// listen reads some of a source for what came too late.
-func (r *run) listen(ctx context.Context, s *source) error {
-	n := 0
-	err := r.in.Read(ctx, s.name, s.next, s.end, func(rec *click.Record) error {
-		v := s.least.Add(rec)
-		s.next = rec.Offset + 1
-		if v.Kind == rule.Late || v.Kind == rule.Rejected && v.Reason == click.Ahead {
-			if err := r.missed(s, rec, v); err != nil {
-				return err
-			}
-		}
-		if n++; n == turnRecords {
-			return errEnough
-		}
-		return nil
-	})
-	if err == nil {
-		s.next, s.done = s.end, true
-	} else if !errors.Is(err, errEnough) {
+	listening, err := r.openAll(ctx, names)
+	if err != nil {
 		return err
 	}
-	s.least.Seal(s.next, click.None, click.None, 1) // what is valid is counted later
-	return nil
+	for i, l := range listening {
+		l.reader.listens, l.reader.end = true, r.reading[i].reader.end
+	}
+	return r.each(ctx, listening, func(s *source, t *turn) error {
+		for i := range t.missed {
+			if err := r.miss(s.reader.name, &t.missed[i]); err != nil {
+				return err
+			}
+		}
+		var done int64
+		for _, l := range listening {
+			d, _ := l.progress()
+			done += d
+		}
+		return watch(min(done, r.before), 2*r.before)
+	})
 }
 
-// missed takes in a click that is not counted.
-func (r *run) missed(s *source, rec *click.Record, v rule.Verdict) error {
-	c, ok := s.least.Click(rec)
-	if !ok || c.Time < r.span.From || c.Time >= r.span.To {
-		return nil
-	}
-	r.witness(s, v, rec.Append, &c)
-	if v.Kind != rule.Late {
+// miss takes in a click that is not counted.
+func (r *run) miss(name click.Source, m *missed) error {
+	r.witness(&Judged{name, m.kind, m.by, m.append, &m.click})
+	if m.kind != rule.Late {
 		return nil
 	}
 	r.report.Late++
-	late, err := r.late.add(&c)
+	late, err := r.late.add(&m.click)
 	if late != nil {
 		r.tally.expect(late, click.FilterAll)
-		for i, filter := range c.Filters {
-			if c.Mask>>i&1 == 1 {
+		for i, filter := range m.click.Filters {
+			if m.click.Mask>>i&1 == 1 {
 				r.tally.expect(late, filter)
 			}
 		}
 	}
 	return err
-}
-
-// witness tells of a click.
-func (r *run) witness(s *source, v rule.Verdict, appended int64, c *click.Routed) {
-	if r.rules.Witness != nil {
-		r.rules.Witness(&Judged{s.name, v.Kind, v.LateBy, appended, c})
-	}
 }

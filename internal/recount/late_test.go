@@ -2,6 +2,7 @@ package recount
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -9,8 +10,22 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-// withLate runs a recount that gathers late clicks, and returns what every window has more by them.
+// withLate runs a recount that gathers late clicks, in turn and with sources read at once, and returns what every window
+// has more by them.
 func withLate(t testing.TB, in Input, span Range, r Rules) (strict, late map[string]click.Sum, report Report) {
+	t.Helper()
+	strict, late, report = withLateOnce(t, in, span, r)
+	if r.Witness == nil {
+		r.Workers = 3
+		strict2, late2, report2 := withLateOnce(t, in, span, r)
+		if !maps.Equal(strict2, strict) || !maps.Equal(late2, late) || report2 != report {
+			t.Errorf("with sources read at once: %+v, in turn %+v", report2, report)
+		}
+	}
+	return strict, late, report
+}
+
+func withLateOnce(t testing.TB, in Input, span Range, r Rules) (strict, late map[string]click.Sum, report Report) {
 	t.Helper()
 	strict, late = map[string]click.Sum{}, map[string]click.Sum{}
 	r.Late = true

@@ -31,6 +31,8 @@ type Rules struct {
 	// repeat or be repeated in it; with Late, before these, of those of the range that came too
 	// late or were stamped too far ahead.
 	Witness func(*Judged)
+	// Workers is how many sources are read and judged at once, beside what is counted; 0 does all in turn.
+	Workers int
 	// Hole, if there is one, is told of offsets, [from, to), that the input has no records of. A
 	// log may have such, where others than records took offsets.
 	Hole func(s click.Source, from, to int64)
@@ -61,15 +63,23 @@ type Report struct {
 // Exact tells whether the counts are those of all records there were.
 func (r *Report) Exact() bool { return r.Whole && r.Unsure == 0 && r.Crowded == 0 }
 
-// run is one recount.
-type run struct {
+// plan is what whoever reads must know of a recount.
+type plan struct {
 	in      Input
 	span    Range
 	rules   Rules
+	hold    int64 // ms for which a window is kept, because what is valid may strike a late click of it
+	sources int32
+}
+
+// run is one recount.
+type run struct {
+	*plan
 	report  Report
-	sources []*source
+	reading []*source
 	shard   *window.Shard
 	turns   int64
+	section click.Section
 	partial click.Partial
 	tally   tally
 	late    latecomers
@@ -86,7 +96,7 @@ func Run(ctx context.Context, inputs []Input, span Range, rules Rules, watch fun
 	if span.From%size != 0 || span.To%size != 0 || span.From < 0 || span.To < span.From {
 		return Report{}, fmt.Errorf("recount: the range %d to %d is not whole windows of %d ms", span.From, span.To, size)
 	}
-	r := &run{span: span, rules: rules, tally: tally{span: span, sink: sink}}
+	r := &run{plan: &plan{span: span, rules: rules}, tally: tally{span: span, sink: sink}}
 	r.shard = window.New(window.Config{Shards: 1, Reducers: 1, Size: size, Filter: click.FilterAll})
 	for i, in := range inputs {
 		if r.report.Whole && r.report.Sources > 0 {
@@ -101,13 +111,13 @@ func Run(ctx context.Context, inputs []Input, span Range, rules Rules, watch fun
 			return r.report, err
 		}
 	}
-	for s := r.behind(); s != nil; s = r.behind() {
-		if err := r.step(ctx, s); err != nil {
-			return r.report, err
+	if err := r.each(ctx, r.reading, func(s *source, t *turn) error {
+		if err := r.count(s, t); err != nil {
+			return err
 		}
-		if err := watch(r.progress()); err != nil {
-			return r.report, err
-		}
+		return watch(r.progress())
+	}); err != nil {
+		return r.report, err
 	}
 	if err := r.stays(ctx); err != nil {
 		return r.report, err
@@ -124,14 +134,13 @@ func (r *run) begin(ctx context.Context, i int, in Input) error {
 	if len(names) == 0 && i > 0 {
 		return nil
 	}
-	r.in, r.sources, r.report = in, nil, Report{Input: i, Sources: len(names), Whole: true}
-	for _, name := range names {
-		s, err := r.open(ctx, name)
-		if err != nil {
-			return fmt.Errorf("recount: open %v: %w", name, err)
-		}
-		r.sources = append(r.sources, s)
-		r.report.Whole = r.report.Whole && s.whole
+	r.plan = &plan{in: in, span: r.span, rules: r.rules, sources: int32(len(names))}
+	r.report = Report{Input: i, Sources: len(names), Whole: true}
+	if r.reading, err = r.openAll(ctx, names); err != nil {
+		return err
+	}
+	for _, s := range r.reading {
+		r.report.Whole = r.report.Whole && s.reader.whole
 	}
 	for i := range r.rules.Mapped {
 		r.report.Whole = r.report.Whole && !r.lacks(i)
@@ -144,7 +153,7 @@ func (r *run) begin(ctx context.Context, i int, in Input) error {
 func (r *run) lacks(i int) bool {
 	m := &r.rules.Mapped[i]
 	read := func(id click.TopicID, from int64) bool {
-		return slices.ContainsFunc(r.sources, func(s *source) bool { return s.name.ID == id && s.first >= from })
+		return slices.ContainsFunc(r.reading, func(s *source) bool { return s.reader.name.ID == id && s.reader.first >= from })
 	}
 	if read(m.ID, 0) || m.Retired != click.None && m.Retired+skew < r.begins() {
 		return false
@@ -154,25 +163,44 @@ func (r *run) lacks(i int) bool {
 
 // begins is the least append time that a record can have which matters: a click of the
 // range, or one that a click of the range may repeat.
-func (r *run) begins() int64 {
-	j := &r.rules.Judge
-	return r.span.From - j.Rules.Horizon - j.Size - j.MaxFuture - skew
+func (p *plan) begins() int64 {
+	j := &p.rules.Judge
+	return p.span.From - j.Rules.Horizon - j.Size - j.MaxFuture - skew
 }
 
 // config is how a source is judged: all of its clicks go to one shard.
-func (r *run) config(name click.Source) rule.Config {
-	c := r.rules.Judge
+func (p *plan) config(name click.Source) rule.Config {
+	c := p.rules.Judge
 	c.Router, c.Shards, c.SectionClicks, c.Term = c.Router.OneShard(), 1, turnRecords, 0
-	c.Trusted = r.rules.Trusted(name.Topic)
+	c.Trusted = p.rules.Trusted(name.Topic)
 	c.Rules.Top = 1 // its ranked lists are not looked at
 	return c
 }
 
-// behind is the source that is least far in event time, so that few windows are open at
-// once; nil when all are done.
-func (r *run) behind() *source {
+// each hands out the turns of sources, always one of the source that is least far in event time, so
+// that few windows are open at once.
+func (r *run) each(ctx context.Context, sources []*source, f func(*source, *turn) error) error {
+	stop := r.ahead(ctx, sources)
+	defer stop()
+	for {
+		s := behind(sources)
+		if s == nil {
+			return nil
+		}
+		t, err := s.take(ctx)
+		if err == nil {
+			err = f(s, t)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// behind is the source that is least far; nil when all are done.
+func behind(sources []*source) *source {
 	var least *source
-	for _, s := range r.sources {
+	for _, s := range sources {
 		if !s.done && (least == nil || s.watermark < least.watermark) {
 			least = s
 		}
@@ -180,13 +208,42 @@ func (r *run) behind() *source {
 	return least
 }
 
-// step reads some of a source and counts it.
-func (r *run) step(ctx context.Context, s *source) error {
-	sec, err := r.turn(ctx, s)
-	if err != nil {
-		return fmt.Errorf("recount: read %v: %w", s.name, err)
+// count counts what some records of a source came to.
+func (r *run) count(s *source, t *turn) error {
+	for _, h := range t.holes {
+		r.rules.Hole(h.source, h.from, h.to)
 	}
-	return r.fold(sec)
+	r.report.Records += t.records
+	r.report.Clicks += t.clicks
+	r.report.Unsure += t.unsure
+	r.report.Behind = r.report.Behind || t.behind
+	if err := r.section.Parse(t.section); err != nil {
+		return fmt.Errorf("recount: %w", err)
+	}
+	if r.rules.Witness != nil || r.late.n > 0 {
+		r.attend(s.reader.name, r.section.Clicks)
+	}
+	return r.fold(&r.section)
+}
+
+// attend has valid clicks witnessed, and strike late ones that repeat them.
+func (r *run) attend(name click.Source, clicks click.Clicks) {
+	var c click.Routed
+	for clicks.Next(&c) {
+		if r.late.n > 0 {
+			for _, late := range r.late.near(&c) {
+				late.struck = true
+			}
+		}
+		r.witness(&Judged{name, rule.Routed, 0, 0, &c})
+	}
+}
+
+// witness tells of a click.
+func (r *run) witness(j *Judged) {
+	if r.rules.Witness != nil {
+		r.rules.Witness(j)
+	}
 }
 
 // fold counts a section and takes what the shard says.
@@ -208,7 +265,7 @@ func (r *run) fold(sec *click.Section) error {
 			r.report.Crowded += r.partial.Sources[i].Tally.Crowded
 		}
 		if r.partial.Closed != click.None {
-			if err := r.tally.deliver(r.partial.Closed - r.tally.hold); err != nil {
+			if err := r.tally.deliver(r.partial.Closed - r.hold); err != nil {
 				return err
 			}
 		}
@@ -218,8 +275,8 @@ func (r *run) fold(sec *click.Section) error {
 
 // finish has the shard say what it has not said yet, and delivers it.
 func (r *run) finish() error {
-	if len(r.sources) > 0 {
-		last := r.sources[0].narrow // again, and empty, but at a time: all is said then
+	if len(r.reading) > 0 {
+		last := r.section // again, and empty, but at a time: all is said then
 		last.Start, last.At, last.Clicks = last.End, 0, click.Clicks{}
 		if err := r.fold(&last); err != nil {
 			return err
@@ -230,11 +287,30 @@ func (r *run) finish() error {
 
 func (r *run) progress() (done, total int64) {
 	done, total = r.before, r.before
-	for _, s := range r.sources {
-		total += s.end - s.first
-		if done += s.next - s.first; s.done {
-			done += s.end - s.next
-		}
+	for _, s := range r.reading {
+		d, t := s.progress()
+		done, total = done+d, total+t
 	}
 	return done, total
+}
+
+// progress is how many offsets of a source were read of how many.
+func (s *source) progress() (done, total int64) {
+	r := s.reader
+	if total = r.end - r.first; s.done {
+		return total, total
+	}
+	return s.next - r.first, total
+}
+
+// stays looks whether all that was to be read is still there: what went meanwhile may not have been read.
+func (r *run) stays(ctx context.Context) error {
+	for _, s := range r.reading {
+		start, end, err := r.in.Bounds(ctx, s.reader.name)
+		if err != nil {
+			return fmt.Errorf("recount: %v: %w", s.reader.name, err)
+		}
+		r.report.Whole = r.report.Whole && start <= s.reader.first && end >= s.reader.end
+	}
+	return nil
 }

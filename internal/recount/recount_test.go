@@ -88,8 +88,26 @@ func rules(t testing.TB, where ...string) Rules {
 	}
 }
 
-// count runs a recount into a map by window, filter and ad, with its state behind a count.
+// count runs a recount into a map by window, filter and ad, with its state behind a count. It does so in turn, and
+// again with sources read at once where the input and the rules allow that, and holds one against the other.
 func count(t testing.TB, in Input, span Range, r Rules) (map[string]string, Report) {
+	t.Helper()
+	got, report := countOnce(t, in, span, r)
+	switch in.(type) {
+	case *turns, *fleeting:
+		return got, report
+	}
+	if r.Hole != nil {
+		return got, report
+	}
+	r.Workers = 3
+	if again, other := countOnce(t, in, span, r); !maps.Equal(again, got) || other != report {
+		t.Errorf("with sources read at once: %v, %+v; in turn %v, %+v", again, other, got, report)
+	}
+	return got, report
+}
+
+func countOnce(t testing.TB, in Input, span Range, r Rules) (map[string]string, Report) {
 	t.Helper()
 	got := map[string]string{}
 	last := int64(0)
@@ -510,5 +528,65 @@ func TestRefusals(t *testing.T) {
 	cancel()
 	if _, err := Run(ctx, []Input{in}, good, rules(t), quiet, none); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// failing is an input of which one source cannot be read to its end.
+type failing struct {
+	records
+	err error
+}
+
+func (f failing) Read(ctx context.Context, s click.Source, from, to int64, take func(*click.Record) error) error {
+	if s.Partition == 1 && from >= turnRecords && to > from+1 {
+		return f.err
+	}
+	return f.records.Read(ctx, s, from, to, take)
+}
+
+// TestWorkersEnd: whatever ends a recount ends those who read ahead for it, however many turns they have.
+func TestWorkersEnd(t *testing.T) {
+	t.Parallel()
+	in := records{}
+	for i := range int64(3 * turnRecords) {
+		for p := range int32(2) {
+			in.add(p, fmt.Sprint(p, "-", i), "a", "KR", base+i, base+i)
+		}
+	}
+	span, r := Range{base, base + 10*minute}, rules(t)
+	r.Workers = 2
+	stop := errors.New("stop")
+	on := func(int64, int64) error { return nil }
+	for name, run := range map[string]func(context.Context) error{
+		"a source": func(ctx context.Context) error {
+			_, err := Run(ctx, []Input{failing{in, stop}}, span, r, on, func(*Window) error { return nil })
+			return err
+		},
+		"who watches": func(ctx context.Context) error {
+			_, err := Run(ctx, []Input{in}, span, r, func(done, _ int64) error {
+				if done >= 2*turnRecords {
+					return stop
+				}
+				return nil
+			}, func(*Window) error { return nil })
+			return err
+		},
+		"who counts": func(ctx context.Context) error {
+			_, err := Run(ctx, []Input{in}, span, r, on, func(*Window) error { return stop })
+			return err
+		},
+		"the context": func(ctx context.Context) error {
+			ctx, cancel := context.WithCancelCause(ctx)
+			defer cancel(nil)
+			_, err := Run(ctx, []Input{in}, span, r, func(int64, int64) error { cancel(stop); return nil }, func(*Window) error { return nil })
+			if !errors.Is(err, context.Canceled) {
+				return err
+			}
+			return context.Cause(ctx)
+		},
+	} {
+		if err := run(t.Context()); !errors.Is(err, stop) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

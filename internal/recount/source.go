@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/mapper/rule"
@@ -13,110 +16,183 @@ import (
 // how far one source gets ahead of the others.
 const turnRecords = 20_000
 
+// yieldRecords is after how many records whoever reads lets others have the CPU: what counts
+// live in the same process must not wait for it.
+const yieldRecords = 128
+
 // skew is by how much append times of one partition may fall: brokers' clocks differ.
 const skew = 10_000
 
-// source is one source partition being read.
+// source is one source partition being counted.
 type source struct {
+	reader    *reader
+	next      int64
+	done      bool
+	watermark int64
+	lane      *lane // nil when it is read turn by turn, as it is counted
+}
+
+// reader reads and judges one source partition. It belongs to one goroutine.
+type reader struct {
+	*plan
 	name      click.Source
 	first     int64 // offset the reading began at
 	next, end int64
 	whole     bool // nothing that could matter stood before first and is gone
-	done      bool
-	watermark int64
-	least     *rule.Partition // judges from the least that event time can have been
-	greatest  *rule.Partition // and from the greatest; nil once that makes no difference
-	unsure    []bool          // by click of this turn: from the greatest, it is late
+	listens   bool // for what came too late; what is valid is left out
 
-	said     click.Section // what the judge sealed, and its bytes
-	saidAs   []byte
-	list     click.Clicks // what of it is sent on
-	narrow   click.Section
-	narrowAs []byte
+	least    *rule.Partition // judges from the least that event time can have been
+	greatest *rule.Partition // and from the greatest; nil once that makes no difference
+	unsure   []bool          // by click of this turn: from the greatest, it is late
+
+	turn   turn // for whoever has one only
+	said   click.Section
+	saidAs []byte       // the bytes of said, which the judge sealed
+	list   click.Clicks // what of it is sent on
+}
+
+// turn is what some records of a source came to.
+type turn struct {
+	next           int64 // the offset after them
+	records        int64
+	watermark      int64
+	done           bool // no others of the source are wanted
+	behind         bool // the source may still get some that are
+	clicks, unsure int64
+	holes          []hole
+	missed         []missed
+	section        []byte // with the clicks that may count, or be repeated
+	err            error
+}
+
+// missed is a click that is not counted.
+type missed struct {
+	kind   rule.Kind
+	by     int64 // ms by which a late one is late
+	append int64
+	click  click.Routed
+}
+
+// openAll opens sources, as many at once as there are workers.
+func (p *plan) openAll(ctx context.Context, names []click.Source) ([]*source, error) {
+	sources := make([]*source, len(names))
+	open := func(i int) (err error) {
+		if sources[i], err = p.open(ctx, names[i]); err != nil {
+			return fmt.Errorf("recount: open %v: %w", names[i], err)
+		}
+		return nil
+	}
+	var g errgroup.Group
+	g.SetLimit(max(1, p.rules.Workers))
+	for i := range names {
+		if p.rules.Workers > 0 {
+			g.Go(func() error { return open(i) })
+		} else if err := open(i); err != nil {
+			return nil, err
+		}
+	}
+	return sources, g.Wait()
 }
 
 // open finds where to begin: at the first record that was appended at a time or later.
-func (r *run) open(ctx context.Context, name click.Source) (*source, error) {
-	start, end, err := r.in.Bounds(ctx, name)
+func (p *plan) open(ctx context.Context, name click.Source) (*source, error) {
+	start, end, err := p.in.Bounds(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	begin, err := r.in.Since(ctx, name, start, end, r.begins())
+	begin, err := p.in.Since(ctx, name, start, end, p.begins())
 	if err != nil {
 		return nil, err
 	}
-	now, until, err := r.in.Bounds(ctx, name)
+	now, until, err := p.in.Bounds(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	// What went while it was searched, the search did not see.
-	s := &source{name: name, first: begin, next: begin, end: max(begin, end), whole: now == start && until >= end && (begin > start || start == 0), watermark: click.None}
-	state := rule.NewState(s.first)
-	state.Live = r.rules.Live(name.ID)
-	rec, ok, err := first(ctx, r.in.Read, name, s.first, end)
+	r := &reader{plan: p, name: name, first: begin, next: begin, end: max(begin, end), whole: now == start && until >= end && (begin > start || start == 0)}
+	state := rule.NewState(begin)
+	state.Live = p.rules.Live(name.ID)
+	rec, ok, err := first(ctx, p.in.Read, name, begin, end)
 	if err != nil {
 		return nil, err
 	}
-	if s.first > 0 && ok {
+	if begin > 0 && ok {
 		state.Seen, state.LastAppend = rec.Append, rec.Append
-		s.greatest = rule.NewPartition(r.config(name), name, state)
+		r.greatest = rule.NewPartition(p.config(name), name, state)
 		state.Seen = 0
 	}
-	s.least = rule.NewPartition(r.config(name), name, state)
-	s.least.Filter(r.rules.Filters)
-	return s, nil
+	r.least = rule.NewPartition(p.config(name), name, state)
+	r.least.Filter(p.rules.Filters)
+	return &source{reader: r, next: begin, watermark: click.None}, nil
 }
 
-// stays looks whether all that was to be read is still there: what went meanwhile may not have been read.
-func (r *run) stays(ctx context.Context) error {
-	for _, s := range r.sources {
-		start, end, err := r.in.Bounds(ctx, s.name)
-		if err != nil {
-			return fmt.Errorf("recount: %v: %w", s.name, err)
-		}
-		r.report.Whole = r.report.Whole && start <= s.first && end >= s.end
+// fill reads and judges the records of the next turn.
+func (r *reader) fill(ctx context.Context, t *turn) error {
+	*t = turn{holes: t.holes[:0], missed: t.missed[:0], section: t.section[:0]}
+	r.unsure = r.unsure[:0]
+	take := r.judge
+	if r.listens {
+		take = r.listen
 	}
-	return nil
-}
-
-// turn reads and judges some records, and returns a section with what may count.
-func (r *run) turn(ctx context.Context, s *source) (*click.Section, error) {
-	s.unsure = s.unsure[:0]
-	n := 0
-	err := r.in.Read(ctx, s.name, s.next, s.end, func(rec *click.Record) error {
-		v := s.least.Add(rec)
-		unsure := s.greatest != nil && s.greatest.Add(rec).Kind != v.Kind
-		if v.Kind == rule.Routed {
-			s.unsure = append(s.unsure, unsure)
-		}
-		if s.next < rec.Offset && r.rules.Hole != nil {
-			r.rules.Hole(s.name, s.next, rec.Offset)
-		}
-		s.next = rec.Offset + 1
-		if n++; n == turnRecords {
+	err := r.in.Read(ctx, r.name, r.next, r.end, func(rec *click.Record) error {
+		take(t, rec)
+		r.next = rec.Offset + 1
+		switch t.records++; {
+		case t.records == turnRecords:
 			return errEnough
+		case t.records%yieldRecords == 0:
+			runtime.Gosched()
 		}
 		return nil
 	})
 	idle := int64(click.None)
 	switch {
 	case err == nil:
-		s.next, s.done, idle = s.end, true, r.in.AsOf()
+		r.next, t.done, idle = r.end, true, r.in.AsOf()
 	case !errors.Is(err, errEnough):
-		return nil, err
+		return err
 	}
-	r.report.Records += int64(n)
-	sections := s.least.Seal(s.next, click.None, idle, int32(len(r.sources)))
-	if s.greatest != nil {
-		s.greatest.Seal(s.next, click.None, idle, int32(len(r.sources)))
-		if sameJudge(s.least.State(), s.greatest.State()) {
-			s.greatest = nil
+	t.next = r.next
+	sections := r.least.Seal(r.next, click.None, idle, r.sources)
+	if r.greatest != nil {
+		r.greatest.Seal(r.next, click.None, idle, r.sources)
+		if sameJudge(r.least.State(), r.greatest.State()) {
+			r.greatest = nil
 		}
 	}
-	s.watermark = sections[0].Watermark
-	r.report.Behind = r.report.Behind || err == nil && idle == click.None && s.watermark < r.span.To
-	s.done = s.done || sections[0].Closed >= r.span.To+r.tally.hold
-	return r.narrow(s, &sections[0])
+	t.watermark = sections[0].Watermark
+	if r.listens {
+		return nil
+	}
+	t.behind = err == nil && idle == click.None && t.watermark < r.span.To
+	t.done = t.done || sections[0].Closed >= r.span.To+r.hold
+	return r.narrow(t, &sections[0])
+}
+
+// judge judges a record.
+func (r *reader) judge(t *turn, rec *click.Record) {
+	v := r.least.Add(rec)
+	unsure := r.greatest != nil && r.greatest.Pass(rec).Kind != v.Kind
+	if v.Kind == rule.Routed {
+		r.unsure = append(r.unsure, unsure)
+	}
+	if r.next < rec.Offset && r.rules.Hole != nil {
+		t.holes = append(t.holes, hole{r.name, r.next, rec.Offset})
+	}
+}
+
+// listen judges a record, and takes in a click of the range that is not counted.
+func (r *reader) listen(t *turn, rec *click.Record) {
+	v := r.least.Pass(rec)
+	if v.Kind != rule.Late && (v.Kind != rule.Rejected || v.Reason != click.Ahead) {
+		return
+	}
+	c, ok := r.least.Click(rec)
+	if !ok || c.Time < r.span.From || c.Time >= r.span.To {
+		return
+	}
+	c.Ad = append([]byte(nil), c.Ad...)
+	t.missed = append(t.missed, missed{v.Kind, v.LateBy, rec.Append, c})
 }
 
 // sameJudge tells whether two partitions judge all that comes alike.
@@ -127,34 +203,32 @@ func sameJudge(a, b rule.State) bool {
 
 // narrow leaves out of a section the clicks that neither are in the range nor can be
 // repeated in it.
-func (r *run) narrow(s *source, sec *click.Section) (*click.Section, error) {
-	s.saidAs = sec.Append(s.saidAs[:0])
-	if err := s.said.Parse(s.saidAs); err != nil {
-		return nil, err
+func (r *reader) narrow(t *turn, sec *click.Section) error {
+	r.saidAs = sec.Append(r.saidAs[:0])
+	if err := r.said.Parse(r.saidAs); err != nil {
+		return fmt.Errorf("judge: %w", err)
 	}
-	s.list.Reset(s.said.Start)
-	var c click.Routed
 	horizon := r.rules.Judge.Rules.Horizon
-	for i := 0; s.said.Clicks.Next(&c); i++ {
+	r.list.Reset(r.said.Start)
+	var c click.Routed
+	sent := r.said
+	for i := 0; r.said.Clicks.Next(&c); i++ {
 		if c.Time < r.span.From-horizon || c.Time >= r.span.To+horizon {
 			continue
 		}
-		if s.unsure[i] {
-			r.report.Unsure++
+		if r.unsure[i] {
+			t.unsure++
 		}
 		if c.Time >= r.span.From && c.Time < r.span.To {
-			r.report.Clicks++
+			t.clicks++
 		}
-		if r.late.n > 0 {
-			for _, late := range r.late.near(&c) {
-				late.struck = true
-			}
-		}
-		r.witness(s, rule.Verdict{Kind: rule.Routed}, 0, &c)
-		s.list.Add(&c)
+		r.list.Add(&c)
 	}
-	sent := s.said
-	sent.Clicks = s.list
-	s.narrowAs = sent.Append(s.narrowAs[:0])
-	return &s.narrow, s.narrow.Parse(s.narrowAs)
+	if r.list.N == len(r.unsure) {
+		t.section = append(t.section, r.saidAs...)
+		return nil
+	}
+	sent.Clicks = r.list
+	t.section = sent.Append(t.section)
+	return nil
 }

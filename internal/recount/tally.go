@@ -1,6 +1,7 @@
 package recount
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -14,7 +15,6 @@ type tally struct {
 	span    Range
 	sink    func(*Window) error
 	windows map[part]*counts
-	hold    int64 // ms for which a window is kept, because what is valid may strike a late click of it
 }
 
 // part is one window under one filter.
@@ -25,7 +25,9 @@ type part struct {
 
 type counts struct {
 	state click.State
-	rows  map[string]click.Sum // by ad
+	rows  []click.Row // as they were said; what was said again is there again
+	texts []byte      // room for their ads
+	again bool        // not in the order of ads
 	late  []*latecomer
 }
 
@@ -36,7 +38,7 @@ func (t *tally) window(p part) *counts {
 		if t.windows == nil {
 			t.windows = map[part]*counts{}
 		}
-		c = &counts{state: click.Final, rows: map[string]click.Sum{}}
+		c = &counts{state: click.Final}
 		t.windows[p] = c
 	}
 	return c
@@ -61,9 +63,39 @@ func (t *tally) take(p *click.Partial) {
 			c.state = click.Final
 		}
 		for j := range w.Rows {
-			c.rows[string(w.Rows[j].Ad)] = w.Rows[j].Sum()
+			c.add(w.Rows[j])
 		}
 	}
+}
+
+// add takes in a row, of which it copies the ad.
+func (c *counts) add(row click.Row) {
+	const room = 32 << 10
+	if len(row.Ad) > cap(c.texts)-len(c.texts) {
+		c.texts = make([]byte, 0, max(room, len(row.Ad)))
+	}
+	from := len(c.texts)
+	c.texts = append(c.texts, row.Ad...)
+	row.Ad = c.texts[from:len(c.texts):len(c.texts)]
+	c.again = c.again || len(c.rows) > 0 && byAd(c.rows[len(c.rows)-1], row) >= 0
+	c.rows = append(c.rows, row)
+}
+
+func byAd(a, b click.Row) int { return bytes.Compare(a.Ad, b.Ad) }
+
+// newest are the rows in the order of ads, each as it was said last.
+func (c *counts) newest() []click.Row {
+	if !c.again {
+		return c.rows
+	}
+	slices.SortStableFunc(c.rows, byAd)
+	rows := c.rows[:0]
+	for i, row := range c.rows {
+		if i+1 == len(c.rows) || byAd(row, c.rows[i+1]) != 0 {
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }
 
 // deliver hands out the windows that start before a time and forgets them.
@@ -76,12 +108,7 @@ func (t *tally) deliver(before int64) error {
 		}
 		c := t.windows[key]
 		delete(t.windows, key)
-		w := Window{Start: key.start, Filter: key.filter, State: c.state}
-		for _, ad := range slices.Sorted(maps.Keys(c.rows)) {
-			s := c.rows[ad]
-			w.Rows = append(w.Rows, click.Row{Ad: []byte(ad), Count: s.Count, Digest: s.Digest})
-		}
-		w.Late = c.missed()
+		w := Window{Start: key.start, Filter: key.filter, State: c.state, Rows: c.newest(), Late: c.missed()}
 		if len(w.Rows) == 0 && len(w.Late) == 0 {
 			continue // all that came too late repeats what was counted elsewhere
 		}

@@ -66,9 +66,33 @@ func (p *Partition) begin() {
 // [Partition.Open] for the event time that [Partition.Wants] tells.
 func (p *Partition) Add(r *click.Record) Verdict {
 	var c found
-	var v Verdict
+	v := p.judge(r, &c)
+	if v.Kind != Routed {
+		return v
+	}
+	shard, id := p.cfg.Router.Route(c.ad, c.event)
+	if p.spans != nil {
+		shard = p.spread(shard, id, &c)
+	}
+	routed := click.Routed{Offset: r.Offset, Time: c.time, ID: id, Check: click.Check(r.Value), Ad: c.ad}
+	p.ask(&routed, &c)
+	v.Mask = routed.Mask
+	clicks := &p.open[shard].Clicks
+	clicks.Add(&routed)
+	p.bytes = max(p.bytes, clicks.Size())
+	return v
+}
+
+// Pass is Add, but for that a valid click goes nowhere: for whoever looks only for others.
+func (p *Partition) Pass(r *click.Record) Verdict {
+	var c found
+	return p.judge(r, &c)
+}
+
+// judge judges the next record, whose click it reads into c, and enters its verdict into the account.
+func (p *Partition) judge(r *click.Record, c *found) (v Verdict) {
 	if r.Value != nil {
-		if c, v = p.decode(r); v.Kind != Rejected && c.time >= p.opened && c.time <= r.Append+p.cfg.MaxFuture {
+		if *c, v = p.decode(r); v.Kind != Rejected && c.time >= p.opened && c.time <= r.Append+p.cfg.MaxFuture {
 			p.wants = c.time
 			return Verdict{Kind: Unopened}
 		}
@@ -95,18 +119,9 @@ func (p *Partition) Add(r *click.Record) Verdict {
 	if late {
 		return p.count(Verdict{Kind: Late, LateBy: by})
 	}
-	shard, id := p.cfg.Router.Route(c.ad, c.event)
-	if p.spans != nil {
-		shard = p.spread(shard, id, &c)
-	}
-	routed := click.Routed{Offset: r.Offset, Time: c.time, ID: id, Check: click.Check(r.Value), Ad: c.ad}
-	p.ask(&routed, &c)
-	v.Mask = routed.Mask
-	clicks := &p.open[shard].Clicks
-	clicks.Add(&routed)
-	p.bytes = max(p.bytes, clicks.Size())
+	p.s.Account.Routed++
 	v.Kind = Routed
-	return p.count(v)
+	return v
 }
 
 // ask notes which filters are true of the click that the decoder read last.
@@ -169,12 +184,10 @@ func (p *Partition) reach(offset int64) {
 	p.s.Next = offset
 }
 
-// count enters a verdict into the account.
+// count enters a verdict other than Routed into the account.
 func (p *Partition) count(v Verdict) Verdict {
 	a := &p.s.Account
 	switch v.Kind {
-	case Routed:
-		a.Routed++
 	case Late:
 		a.Late++
 	case Rejected:

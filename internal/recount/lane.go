@@ -1,0 +1,86 @@
+package recount
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// laneTurns is how many turns of a source are held at once: one is counted while another is filled.
+const laneTurns = 2
+
+// lane carries turns from the goroutine that fills them to the one that counts them, and back.
+type lane struct {
+	full, free chan *turn
+	counted    *turn // the one to give back
+}
+
+// ahead has sources read by goroutines of their own, of which as many work at once as there are workers;
+// without workers it changes nothing. Stop ends them, and waits for it.
+func (p *plan) ahead(ctx context.Context, sources []*source) (stop func()) {
+	if p.rules.Workers == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	working := make(chan struct{}, p.rules.Workers)
+	var all sync.WaitGroup
+	for _, s := range sources {
+		l := &lane{full: make(chan *turn, laneTurns), free: make(chan *turn, laneTurns)}
+		for range laneTurns {
+			l.free <- new(turn)
+		}
+		s.lane = l
+		all.Go(func() { l.carry(ctx, s.reader, working) })
+	}
+	return func() {
+		cancel()
+		all.Wait()
+	}
+}
+
+// carry fills turns until the source is done, an error ends it, or nobody wants them any more.
+func (l *lane) carry(ctx context.Context, r *reader, working chan struct{}) {
+	for {
+		var t *turn
+		select {
+		case t = <-l.free:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case working <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		t.err = r.fill(ctx, t)
+		<-working
+		last := t.done || t.err != nil
+		l.full <- t // has room for all turns
+		if last {
+			return
+		}
+	}
+}
+
+// take returns the next turn of a source. It is valid until the next take.
+func (s *source) take(ctx context.Context) (*turn, error) {
+	t, l := &s.reader.turn, s.lane
+	if l == nil {
+		t.err = s.reader.fill(ctx, t)
+	} else {
+		if l.counted != nil {
+			l.free <- l.counted
+		}
+		select {
+		case t = <-l.full:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		l.counted = t
+	}
+	if t.err != nil {
+		return nil, fmt.Errorf("recount: read %v: %w", s.reader.name, t.err)
+	}
+	s.next, s.watermark, s.done = t.next, t.watermark, t.done
+	return t, nil
+}
