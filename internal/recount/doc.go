@@ -12,5 +12,8 @@
 // that it can have been, until both agree; clicks of which they say different things are
 // counted in [Report.Unsure]. So an answer is known to be exact, or said not to be.
 //
+// Sources are read and judged by goroutines of their own ([Rules].Workers), each at most two turns ahead of the one that
+// counts. That one takes turns by event time alone, so that it counts the same in the same order as without them.
+//
 // Start reading at [Run].
 package recount
