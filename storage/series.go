@@ -44,6 +44,12 @@ func UnitOf(series string) (Unit, bool) {
 	return 0, false
 }
 
+// FilterOf is the filter whose counts a series has.
+func FilterOf(series string) string {
+	filter, _, _ := strings.Cut(series, "/")
+	return filter
+}
+
 // Fits tells whether a stretch of time is one of the unit's, where windows are window ms.
 func (u Unit) Fits(start, size, window int64) bool {
 	switch u {

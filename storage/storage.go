@@ -90,6 +90,12 @@ type Store interface {
 	// during the scan is not seen. A cluster's are not: a scan may see one row
 	// of a batch and not the other.
 	Scan(ctx context.Context, filter string, from, to int64, f func(*Cell) error) error
+	// Copies calls f for every cell with a positive count that Count returns, of every filter and series, of what
+	// starts in [from, to), each once and in any order, until f returns an error, which it returns. It is for
+	// a store that keeps what Count returns apart from what Scan reads; any other does nothing and
+	// returns false; an empty range tells which. It may read all that Count could ever return, and is as little
+	// of one moment as a scan.
+	Copies(ctx context.Context, from, to int64, f func(series string, c *Cell) error) (kept bool, err error)
 	// Ads returns the first limit ads, in the order of bytes, that begin with a prefix and
 	// have a positive count in a window that starts in [from, to). What it costs grows with
 	// the windows and the limit, not with the ads.

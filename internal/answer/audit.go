@@ -11,6 +11,7 @@ import (
 	"github.com/clickagg/clickagg/internal/audit"
 	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/copies"
 	"github.com/clickagg/clickagg/storage"
 )
 
@@ -23,7 +24,8 @@ const (
 // Audit reads everything that is stored of the complete windows of [from, to), Unix ms,
 // and holds it against itself. After some windows at a time it calls passed with how many
 // of all it has looked at. The frame ends where complete windows do, or those that are being corrected
-// begin; it is empty, To at From, when there is none.
+// begin; it is empty, To at From, when there is none. Counts that are kept twice are held against each other where windows
+// are closed for good.
 //
 // A correction is stored row by row, and what is published with it comes on its own
 // way. So a window that does not agree is read again for some seconds before it is a finding.
@@ -50,6 +52,18 @@ func (r *Reader) Audit(ctx context.Context, from, to int64, passed func(windows,
 			return Frame{}, audit.Report{}, err
 		}
 		at = until
+	}
+	found, err := copies.Find(ctx, r.store, f.From, f.To, func() error { return passed((f.To-f.From)/r.window, (f.To-f.From)/r.window) })
+	if err != nil {
+		return Frame{}, audit.Report{}, err
+	}
+	for _, p := range found.Parts() {
+		for _, o := range found.Odd[p] {
+			fold.Copy(p.Start, p.Series, o.Ad, o.ByAd, o.ByWindow)
+		}
+	}
+	for _, p := range found.Rest {
+		fold.Copies(p.Start, p.Series)
 	}
 	return f, fold.Report(), nil
 }

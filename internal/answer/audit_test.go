@@ -72,6 +72,32 @@ func TestAuditUnderFilters(t *testing.T) {
 	})
 }
 
+// What an ad is answered for with is held against what is read of all ads.
+func TestAuditOfCopies(t *testing.T) {
+	t.Parallel()
+	s := published(0, minute)
+	for _, w := range []int64{0, minute} {
+		s.copied = append(s.copied, s.cells[w]...)
+	}
+	nothing := func(int64, int64) error { return nil }
+	if _, r, err := New(s, time.Minute).Audit(t.Context(), 0, 2*minute, nothing); err != nil || !r.Holds() {
+		t.Errorf("%+v, %v", r, err)
+	}
+	s.copied[0].Count, s.copied[3].Digest = 5, 9
+	_, r, err := New(s, time.Minute).Audit(t.Context(), 0, 2*minute, nothing)
+	want := []string{
+		"1970-01-01T00:00:00Z: under 000, ad a has 5 clicks when it is asked for, and 2 among all ads",
+		"1970-01-01T00:01:00Z: under 000, ad b has 1 clicks when it is asked for, and as many others among all ads",
+	}
+	var got []string
+	for _, f := range r.Findings {
+		got = append(got, f.String())
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 func TestAuditOfNothingComplete(t *testing.T) {
 	t.Parallel()
 	for _, complete := range []int64{click.None, minute} {

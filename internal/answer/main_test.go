@@ -30,6 +30,7 @@ type fake struct {
 	lineages map[int64]click.Lineage
 	filters  []storage.Filter
 	under    map[string]*fake // what is stored under a filter of these
+	copied   []storage.Cell   // what Count is answered from, under all filters; nil when that is not kept apart
 	complete int64
 	holds    []click.Hold // that the marks have, one time of asking after the other
 	err      error
@@ -74,6 +75,19 @@ func (f *fake) rank(window int64, k int, state click.State) {
 	l.Top = l.Top[:min(k, len(l.Top))]
 	f.lists[window] = l
 }
+
+func (f *fake) Copies(_ context.Context, from, to int64, each func(string, *storage.Cell) error) (bool, error) {
+	for i := range f.copied {
+		if c := &f.copied[i]; c.Start >= from && c.Start < to {
+			if err := each(click.FilterAll, c); err != nil {
+				return true, err
+			}
+		}
+	}
+	return f.copied != nil, f.err
+}
+
+func (f *fake) Counted(context.Context) ([]string, error) { return []string{click.FilterAll}, f.err }
 
 func (f *fake) Touches(context.Context, int64, int64) ([]storage.Touch, error) { return nil, f.err }
 

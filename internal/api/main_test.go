@@ -51,6 +51,11 @@ func (f *fake) Rankings(_ context.Context, _ string, from, to int64, _ int) ([]c
 	return slices.DeleteFunc(slices.Clone(f.lists), func(l click.Ranking) bool { return l.Start < from || to <= l.Start }), f.err
 }
 
+// Copies: every count is kept once.
+func (f *fake) Copies(context.Context, int64, int64, func(string, *storage.Cell) error) (bool, error) {
+	return false, f.err
+}
+
 // Touches and Rollups: nothing is rolled up.
 func (f *fake) Touches(context.Context, int64, int64) ([]storage.Touch, error) { return nil, f.err }
 

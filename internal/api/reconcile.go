@@ -36,7 +36,7 @@ type ReconcileLine struct {
 
 // Difference is one thing that is stored and is not as the records say.
 type Difference struct {
-	Kind    string       `json:"kind"`             // count, list, rollup, or record: one that the raw store has lost
+	Kind    string       `json:"kind"`             // count, list, rollup, copy: what answers for one ad, or record: one that the raw store has lost
 	Time    time.Time    `json:"time"`             // when the window, hour or day begins; of a record, when it was received
 	Filter  string       `json:"filter,omitempty"` // with its unit, as in 000/1h, where hours or days are meant
 	Ad      string       `json:"ad_id,omitempty"`
@@ -155,7 +155,7 @@ func differenceOf(d *reconcile.Difference) *Difference {
 		Kind: string(d.Kind), Time: *Time(d.Start), Filter: d.Filter, Ad: d.Ad,
 		Stored: d.Stored.Count, Records: d.Raw.Count, Late: d.Late.Count, Causes: d.Parts, Explained: d.Explained(),
 	}
-	if d.Kind == reconcile.Count {
+	if d.Ad != "" {
 		hex := func(s click.Sum) string { return fmt.Sprintf("%016x", s.Digest) }
 		out.Digests = &Digests{hex(d.Stored), hex(d.Raw), hex(d.Row.Late)}
 	}

@@ -118,6 +118,20 @@ func (f *Fold) Add(w *Window) {
 	}
 }
 
+// Copy takes a count that is kept twice, and is not the same where its ad is asked for and among those of all ads.
+func (f *Fold) Copy(start int64, series, ad string, asked, among click.Sum) {
+	if asked.Count == among.Count {
+		f.find(start, "", "under %s, ad %s has %d clicks when it is asked for, and as many others among all ads", series, ad, asked.Count)
+		return
+	}
+	f.find(start, "", "under %s, ad %s has %d clicks when it is asked for, and %d among all ads", series, ad, asked.Count, among.Count)
+}
+
+// Copies takes a window, an hour or a day of which many counts are so.
+func (f *Fold) Copies(start int64, series string) {
+	f.find(start, "", "under %s, ads do not have the same clicks when they are asked for as among all", series)
+}
+
 // step checks what a window says of a source, by itself and against what the window
 // before said. All are totals from the first record on, so the identities hold for
 // the difference of any two, whichever came first.

@@ -7,15 +7,44 @@ import (
 	"slices"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/copies"
 	"github.com/clickagg/clickagg/internal/rank"
 	"github.com/clickagg/clickagg/storage"
 )
 
 // Stored is what a store has of one window under one filter.
 type Stored struct {
-	Rows     []click.Row    // counts above 0, in the order of their ads' bytes
+	Rows     []click.Row    // counts, in the order of their ads' bytes
 	Revision int64          // the greatest of any of them and of the list; 0 without either
 	List     *click.Ranking // nil when there is none
+	// Copies are the counts that questions about one ad are answered from, where they are not those of Rows.
+	Copies map[string]click.Sum
+	Unsure bool // any of Rows may have such a copy
+}
+
+// Note takes in what copies were found to be other than what was read. Ads that only they have get a row of 0.
+func (w *Stored) Note(series string, start int64, found *copies.Found) {
+	part := copies.Part{Start: start, Series: series}
+	_, w.Unsure = slices.BinarySearchFunc(found.Rest, part, copies.Part.Compare)
+	w.Copies = map[string]click.Sum{}
+	read := w.Rows
+	for _, o := range found.Odd[part] {
+		w.Copies[o.Ad] = o.ByAd
+		if _, there := slices.BinarySearchFunc(read, []byte(o.Ad), byAd); !there {
+			w.Rows = append(w.Rows, click.Row{Ad: []byte(o.Ad)})
+		}
+	}
+	slices.SortFunc(w.Rows, func(a, b click.Row) int { return bytes.Compare(a.Ad, b.Ad) })
+}
+
+func byAd(r click.Row, ad []byte) int { return bytes.Compare(r.Ad, ad) }
+
+// answered is what a question about an ad of which there is a row is answered from.
+func (w *Stored) answered(ad []byte, row click.Sum) click.Sum {
+	if copied, odd := w.Copies[string(ad)]; odd {
+		return copied
+	}
+	return row
 }
 
 // Read reads what is stored of the window that starts at a time.
@@ -81,9 +110,11 @@ func Compare(start, size int64, filter string, stored *Stored, counted []click.R
 	each(stored.Rows, counted, func(ad []byte, old, now click.Sum) {
 		if !among(ads, ad) {
 			now = old
-		}
-		if !same(old, now) {
-			d.Changes = append(d.Changes, Change{Ad: ad, Old: old.Count, New: now.Count, OldDigest: old.Digest, NewDigest: now.Digest})
+		} else if was := stored.answered(ad, old); stored.Unsure || !same(old, now) || !same(was, now) {
+			if !same(old, now) {
+				was = old
+			}
+			d.Changes = append(d.Changes, Change{Ad: ad, Old: was.Count, New: now.Count, OldDigest: was.Digest, NewDigest: now.Digest})
 		}
 		d.OldClicks += old.Count
 		if now.Count > 0 {

@@ -1,7 +1,6 @@
 package correct
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/control"
@@ -227,8 +227,50 @@ func (j *Job) await(ctx context.Context, watch func(Progress) error) error {
 	})
 }
 
-// shown tells whether the store has the changes of one window under one filter.
+// shown tells whether the store has the changes of one window under one filter, and answers for each ad by them.
 func (j *Job) shown(ctx context.Context, e *entry) (bool, error) {
+	if shown, err := j.listed(ctx, e); !shown || err != nil {
+		return false, err
+	}
+	if twice, err := j.Store.Copies(ctx, 0, 0, nil); !twice || err != nil {
+		return err == nil, err
+	}
+	return j.answered(ctx, e)
+}
+
+// asksMost is how many ads are asked for at once.
+const asksMost = 64
+
+var errNotYet = errors.New("not shown yet")
+
+// answered tells whether questions about each ad are answered by the changes.
+func (j *Job) answered(ctx context.Context, e *entry) (bool, error) {
+	err := j.spool.each(e, func(c *click.Correction) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(asksMost)
+		for _, want := range c.Rows {
+			g.Go(func() error {
+				cells, err := j.Store.Count(ctx, e.filter, want.Ad, e.start, e.start+e.size)
+				var got click.Sum
+				for i := range cells {
+					got = cells[i].Sum()
+				}
+				if err == nil && !same(got, want.Sum()) {
+					err = errNotYet
+				}
+				return err
+			})
+		}
+		return g.Wait()
+	})
+	if errors.Is(err, errNotYet) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// listed tells whether the store has the changes among all counts of the window, and in its list.
+func (j *Job) listed(ctx context.Context, e *entry) (bool, error) {
 	stored, err := Read(ctx, j.Store, e.filter, e.start, e.size)
 	if err != nil {
 		return false, err
@@ -237,7 +279,7 @@ func (j *Job) shown(ctx context.Context, e *entry) (bool, error) {
 	rows := stored.Rows
 	err = j.spool.each(e, func(c *click.Correction) error {
 		for _, want := range c.Rows {
-			i, ok := slices.BinarySearchFunc(rows, want.Ad, func(r click.Row, ad []byte) int { return bytes.Compare(r.Ad, ad) })
+			i, ok := slices.BinarySearchFunc(rows, want.Ad, byAd)
 			shown = shown && ok == (want.Count > 0) && (!ok || same(rows[i].Sum(), want.Sum()))
 			rows = rows[i:] // both are in the order of ads
 		}

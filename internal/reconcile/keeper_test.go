@@ -43,6 +43,10 @@ func (away) Touches(context.Context, int64, int64) ([]storage.Touch, error) { re
 
 func (away) Rollups(context.Context, string, int64, int64) ([]storage.Rollup, error) { return nil, nil }
 
+func (away) Copies(context.Context, int64, int64, func(string, *storage.Cell) error) (bool, error) {
+	return false, nil
+}
+
 // Scan has one count in one minute.
 func (away) Scan(_ context.Context, _ string, from, to int64, f func(*storage.Cell) error) error {
 	if at := time.Date(2000, 1, 1, 0, 30, 0, 0, time.UTC).UnixMilli(); from <= at && at < to {

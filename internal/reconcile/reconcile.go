@@ -50,6 +50,7 @@ type Step string
 const (
 	Comparing Step = "comparing"
 	Causes    Step = "looking for causes"
+	Copying   Step = "comparing counts by ad with those by window"
 )
 
 // run is one comparison.
@@ -116,6 +117,9 @@ func (c *run) all(ctx context.Context, said func(s Step, done, total int64) erro
 	if err := c.rollups(ctx); err != nil {
 		return err
 	}
+	if err := errors.Join(watch(Copying, 0, 1), c.copies(ctx)); err != nil {
+		return err
+	}
 	if err := c.records(ctx); err != nil {
 		return err
 	}
@@ -138,7 +142,12 @@ func (c *run) find(d Difference) {
 		*room = append(*room, &d)
 		return
 	}
+	c.leftOut(d.Start)
+}
+
+// leftOut notes something that differs and is not looked into.
+func (c *run) leftOut(start int64) {
 	c.report.Differences++
 	c.report.LeftOut++
-	c.report.wrong(d.Start)
+	c.report.wrong(start)
 }

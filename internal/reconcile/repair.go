@@ -9,6 +9,7 @@ import (
 
 	"github.com/clickagg/clickagg/internal/calendar"
 	"github.com/clickagg/clickagg/internal/control"
+	"github.com/clickagg/clickagg/internal/copies"
 	"github.com/clickagg/clickagg/internal/correct"
 	"github.com/clickagg/clickagg/internal/reconcile/cause"
 	"github.com/clickagg/clickagg/internal/recount"
@@ -71,12 +72,13 @@ type Repaired struct {
 // repair is one at work.
 type repair struct {
 	*Reconciler
-	q     Question
-	watch func(s Step, done, total int64) error
-	job   Job
-	dirty map[part]bool // what is to be repaired; true for lists and hours that are wrong while the counts are right
-	all   bool          // everything is
-	done  Repaired
+	q      Question
+	watch  func(s Step, done, total int64) error
+	job    Job
+	copies copies.Found
+	dirty  map[part]bool // what is to be repaired; true for lists and hours that are wrong while the counts are right
+	all    bool          // everything is
+	done   Repaired
 
 	report Report // of the last comparison
 }
@@ -168,7 +170,7 @@ func (w *repair) note(d *Difference) {
 	if d.Kind == Record || slices.ContainsFunc(d.Parts, func(p cause.Part) bool { return p.Cause == cause.Superseded }) {
 		return
 	}
-	w.dirty[d.window] = w.dirty[d.window] || d.Kind != Count
+	w.dirty[d.window] = w.dirty[d.window] || d.Kind != Count && (d.Kind != Copy || d.rolled())
 }
 
 // restore puts records back into the raw store.
@@ -189,6 +191,9 @@ func (w *repair) restore(ctx context.Context, lost []*Difference) error {
 func (w *repair) add(ctx context.Context) error {
 	span, err := w.closed(ctx, w.q)
 	if err != nil {
+		return err
+	}
+	if w.copies, err = copies.Find(ctx, w.Store, span.From, span.To, func() error { return w.watch(Copying, 0, 1) }); err != nil {
 		return err
 	}
 	k, err := w.walk(ctx, span.From, w.compare)
@@ -217,6 +222,7 @@ func (w *repair) compare(ctx context.Context, win *recount.Window) error {
 	if err != nil {
 		return err
 	}
+	stored.Note(win.Filter, win.Start, &w.copies)
 	d := correct.Compare(win.Start, w.Size, win.Filter, &stored, Whole(win), w.Top, nil)
 	w.done.Counts += int64(len(d.Changes))
 	if wrong && len(d.Changes) == 0 {

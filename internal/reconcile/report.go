@@ -14,6 +14,7 @@ const (
 	Count  Kind = "count"  // of an ad in a window under a filter
 	List   Kind = "list"   // the ranked list of a window, an hour or a day
 	Rollup Kind = "rollup" // an hour or a day
+	Copy   Kind = "copy"   // of a count, hour or day by ad, where a store keeps one: what questions about one ad are answered from
 	Record Kind = "record" // a record that the raw store has lost and the log still has
 )
 
@@ -22,7 +23,7 @@ type Difference struct {
 	Kind   Kind
 	Start  int64  // of the window, hour or day, Unix ms; of a Record, its append time
 	Filter string // of hours and days with their unit: a series; empty for a Record
-	Ad     string // of a Count
+	Ad     string // of a Count or a Copy; empty for all copies of the window
 	cause.Row
 	Parts  []cause.Part
 	Where  string       // of a Record: topic/partition/offset

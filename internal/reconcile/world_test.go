@@ -29,7 +29,7 @@ var source = click.Source{Topic: "clicks"}
 // world is an installation without its pipeline: records of one source, and a store.
 type world struct {
 	testing.TB
-	store *embedded.Store
+	store storage.Store
 	raw   []click.Record // what is read
 	log   []click.Record // what the log has: the same, unless something is taken out of raw
 	rules recount.Rules
@@ -256,7 +256,7 @@ func text(d *Difference) string {
 	if d.Filter != "" {
 		s += " " + d.Filter
 	}
-	if d.Kind == Count {
+	if d.Kind == Count || d.Kind == Copy && d.Ad != "" {
 		s += fmt.Sprint(" ", d.Ad, " ", d.Stored.Count, "/", d.Raw.Count)
 		if d.Late.Count > 0 {
 			s += fmt.Sprint("+", d.Late.Count)

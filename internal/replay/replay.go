@@ -10,6 +10,7 @@ import (
 
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/control"
+	"github.com/clickagg/clickagg/internal/copies"
 	"github.com/clickagg/clickagg/internal/correct"
 	"github.com/clickagg/clickagg/internal/recount"
 	"github.com/clickagg/clickagg/storage"
@@ -186,6 +187,9 @@ func (r *Replayer) compare(ctx context.Context, q *Question, facts *control.Fact
 	if c.filters, err = r.filters(ctx, q, facts); err != nil {
 		return c.report, err
 	}
+	if c.copies, err = copies.Find(ctx, r.Publisher.Store, q.From, q.To, func() error { return c.tick() }); err != nil {
+		return c.report, err
+	}
 	c.late = lateIn(q, facts)
 	c.report.Recount, err = r.Clicks.Recount(ctx, recount.Range{From: q.From, To: q.To}, recount.Options{Source: q.Source, Late: len(c.late) > 0},
 		say, func(w *recount.Window) error { return c.take(ctx, w) })
@@ -223,6 +227,7 @@ type comparison struct {
 	done    int          // from this on
 	tick    func() error // says again how far it is
 	late    []control.Correction
+	copies  copies.Found
 }
 
 // take compares a window that was counted, after those before it, which have no click.
@@ -261,6 +266,7 @@ func (c *comparison) one(ctx context.Context, start int64, filter string, counte
 	if err != nil {
 		return err
 	}
+	stored.Note(filter, start, &c.copies)
 	d := correct.Compare(start, c.Size, filter, &stored, counted, c.Top, c.q.Ads)
 	if filter == click.FilterAll {
 		c.report.Before += d.OldClicks

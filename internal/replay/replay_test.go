@@ -19,6 +19,7 @@ import (
 	"github.com/clickagg/clickagg/internal/stream/memory"
 	"github.com/clickagg/clickagg/storage"
 	"github.com/clickagg/clickagg/storage/embedded"
+	"github.com/clickagg/clickagg/storage/storagetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -333,5 +334,30 @@ func TestLate(t *testing.T) {
 		if _, got := b.compare(q); got != c.want || b.clicks.late != (c.want != "") {
 			t.Errorf("%s: %s, late clicks looked for: %v", name, got, b.clicks.late)
 		}
+	}
+}
+
+// TestCopies: what answers for one ad is compared where a store keeps it apart.
+func TestCopies(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	byAd, err := embedded.Open(t.TempDir(), embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = byAd.Close() })
+	b.Publisher.Store = &storagetest.Twofold{Store: b.Publisher.Store, ByAd: byAd}
+	var batch storage.Batch
+	for _, r := range rows("a1 b7 x3") { // of the first window, and nothing of the others
+		batch.Results = append(batch.Results, click.Result{Ad: r.Ad, Start: base, Size: minute, Filter: click.FilterAll, Count: r.Count, Revision: 1, State: click.Final, Version: 1})
+	}
+	if err := byAd.Apply(t.Context(), &batch); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := b.compare(Question{From: base, To: base + 2*minute}); got != "0 000 b 7→2, 0 000 x 3→0, 1 000 a 0→3, 1 de a 0→1" {
+		t.Error(got)
+	}
+	if _, got := b.compare(Question{From: base, To: base + 2*minute, Ads: []string{"b"}}); got != "0 000 b 7→2" {
+		t.Error(got)
 	}
 }

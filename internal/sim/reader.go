@@ -137,6 +137,11 @@ func (c client) Scan(ctx context.Context, filter string, from, to int64, f func(
 	return nil
 }
 
+// Copies implements storage.Store: Count and Scan read the same cells.
+func (client) Copies(context.Context, int64, int64, func(string, *storage.Cell) error) (bool, error) {
+	return false, nil
+}
+
 // Rankings implements storage.Store.
 func (c client) Rankings(ctx context.Context, filter string, from, to int64, _ int) (lists []click.Ranking, err error) {
 	if err := c.away(ctx); err != nil {

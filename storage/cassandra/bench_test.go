@@ -97,3 +97,41 @@ func BenchmarkRead(b *testing.B) {
 		b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 	})
 }
+
+// BenchmarkCopies fills some minutes of 20,000 ads on each of five days, and reads what is kept by ad of
+// the minutes of one day, and for comparison what is kept by window.
+func BenchmarkCopies(b *testing.B) {
+	const ads, minutes, days, dayMS = 20_000, 10, 5, 86_400_000
+	s := fresh(b)
+	for at := range int64(days * minutes) {
+		batch := storage.Batch{}
+		for ad := range ads {
+			batch.Results = append(batch.Results, row(ad, at/minutes*dayMS+at%minutes*60_000, 1))
+		}
+		if err := s.Apply(b.Context(), &batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, read := range map[string]func(f func(string, *storage.Cell) error) error{
+		"by ad": func(f func(string, *storage.Cell) error) error {
+			_, err := s.Copies(b.Context(), 2*dayMS, 3*dayMS, f)
+			return err
+		},
+		"by window": func(f func(string, *storage.Cell) error) error {
+			return s.Scan(b.Context(), click.FilterAll, 2*dayMS, 3*dayMS, func(c *storage.Cell) error { return f("", c) })
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			rows := 0
+			for b.Loop() {
+				if err := read(func(string, *storage.Cell) error { rows++; return nil }); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if rows != b.N*ads*minutes {
+				b.Fatalf("%d rows of %d", rows, b.N*ads*minutes)
+			}
+			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}

@@ -31,6 +31,8 @@ const (
 const (
 	getCounts = `SELECT start, count, digest, revision, state, version FROM counts
 		WHERE ad = ? AND filter = ? AND day = ? AND start >= ? AND start < ?`
+	getCopies = `SELECT ad, filter, start, count, digest, revision, state, version FROM counts
+		WHERE token(ad, filter, day) >= ? AND token(ad, filter, day) <= ? AND start >= ? AND start < ? ALLOW FILTERING`
 	getWindow   = `SELECT ad, count, digest, revision, state, version FROM windows WHERE filter = ? AND start = ? AND bucket = ?`
 	getAds      = `SELECT ad, count FROM windows WHERE filter = ? AND start = ? AND bucket = ? AND ad >= ?`
 	getStarts   = `SELECT start FROM starts WHERE filter = ? AND day = ? AND start >= ? AND start < ?`

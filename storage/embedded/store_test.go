@@ -52,6 +52,25 @@ func TestContract(t *testing.T) {
 	})
 }
 
+// TestContractTwofold holds to the contract what other tests take for a store that keeps counts twice.
+func TestContractTwofold(t *testing.T) {
+	t.Parallel()
+	storagetest.Run(t, func(t *testing.T) (storage.Store, func() storage.Store) {
+		dirs := []string{t.TempDir(), t.TempDir()}
+		again := func() storage.Store {
+			return &storagetest.Twofold{Store: open(t, dirs[0], embedded.Options{}), ByAd: open(t, dirs[1], embedded.Options{})}
+		}
+		s := again()
+		return s, func() storage.Store {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			s = again()
+			return s
+		}
+	})
+}
+
 // TestContractAfterCrash never closes a store before it opens it again: it opens
 // a copy of the files as they are when Apply has returned.
 func TestContractAfterCrash(t *testing.T) {

@@ -33,6 +33,7 @@ func Run(t *testing.T, open Open) {
 		{"filters are apart", testFilters},
 		{"a window's filters are apart, version by version", testFiltersOfWindow},
 		{"a scan stops when told", testScanStops},
+		{"what is kept for counts is all there", testCopies},
 		{"ads are found by how they begin", testAds},
 		{"ranked lists come back whole", testRankings},
 		{"lineages come back whole, the newest of each window", testLineages},
@@ -259,6 +260,7 @@ func testClosed(t *testing.T, f *fixture) {
 	_, errs["count"] = f.store.Count(ctx, click.FilterAll, []byte("a"), 0, size)
 	errs["scan"] = f.store.Scan(ctx, click.FilterAll, 0, size, func(*storage.Cell) error { return nil })
 	_, errs["ads"] = f.store.Ads(ctx, click.FilterAll, "", 0, size, 1)
+	_, errs["copies"] = f.store.Copies(ctx, 0, size, func(string, *storage.Cell) error { return nil })
 	_, errs["rankings"] = f.store.Rankings(ctx, click.FilterAll, 0, size, storage.WholeList)
 	_, _, errs["lineage"] = f.store.Lineage(ctx, 0)
 	_, errs["roll-ups"] = f.store.Rollups(ctx, click.FilterAll, 0, size)

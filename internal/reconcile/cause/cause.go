@@ -22,12 +22,14 @@ const (
 	Superseded                        // a replay or repair was changing it
 	WrongList                         // the ranked list is not that of the counts
 	WrongRollup                       // the hour or day is not the sum of its windows
+	WrongCopy                         // what is answered for one ad is not what is stored of the window
 	ends
 )
 
 var names = [ends]string{
 	Late: "late", Duplicate: "duplicate", Conflict: "conflict", Rejected: "rejected", MissingRaw: "missing_from_raw",
 	MissingAggregate: "missing_from_aggregate", Superseded: "superseded_by_replay", WrongList: "wrong_list", WrongRollup: "wrong_rollup",
+	WrongCopy: "wrong_copy",
 }
 
 // All lists the causes.
