@@ -92,7 +92,7 @@ func (p *Partition) Pass(r *click.Record) Verdict {
 // judge judges the next record, whose click it reads into c, and enters its verdict into the account.
 func (p *Partition) judge(r *click.Record, c *found) (v Verdict) {
 	if r.Value != nil {
-		if *c, v = p.decode(r); v.Kind != Rejected && c.time >= p.opened && c.time <= r.Append+p.cfg.MaxFuture {
+		if v = p.decode(r, c); v.Kind != Rejected && c.time >= p.opened && c.time <= r.Append+p.cfg.MaxFuture {
 			p.wants = c.time
 			return Verdict{Kind: Unopened}
 		}
@@ -138,8 +138,8 @@ func (p *Partition) Click(r *click.Record) (routed click.Routed, ok bool) {
 	if r.Value == nil {
 		return routed, false
 	}
-	c, v := p.decode(r)
-	if v.Kind == Rejected {
+	var c found
+	if p.decode(r, &c).Kind == Rejected {
 		return routed, false
 	}
 	_, id := p.cfg.Router.Route(c.ad, c.event)
@@ -198,19 +198,19 @@ func (p *Partition) count(v Verdict) Verdict {
 	return v
 }
 
-// decode reads a record's click or says why it is none. A panic in the decoder
+// decode reads a record's click into c or says why it is none. A panic in the decoder
 // is a defect of ours that must not cost more than this one record.
-func (p *Partition) decode(r *click.Record) (c found, v Verdict) {
+func (p *Partition) decode(r *click.Record, c *found) (v Verdict) {
 	defer func() {
 		if defect := recover(); defect != nil {
 			v = reject(click.DecoderPanic, fmt.Sprint(defect))
 		}
 	}()
-	c, ok := p.decoder.decode(r.Value, r.Headers)
-	if !ok {
+	var ok bool
+	if *c, ok = p.decoder.decode(r.Value, r.Headers); !ok {
 		v = p.decoder.fault.verdict()
 	}
-	return c, v
+	return v
 }
 
 // mark judges a record without a value.
