@@ -2,8 +2,11 @@ package recount
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/clickagg/clickagg/internal/click"
 )
 
 // laneTurns is how many turns of a source are held at once: one is counted while another is filled.
@@ -38,28 +41,51 @@ func (p *plan) ahead(ctx context.Context, sources []*source) (stop func()) {
 	}
 }
 
-// carry fills turns until the source is done, an error ends it, or nobody wants them any more.
+// carry fills turns, in one read, until the source is done, an error ends it, or nobody wants them any more.
 func (l *lane) carry(ctx context.Context, r *reader, working chan struct{}) {
-	for {
-		var t *turn
-		select {
-		case t = <-l.free:
-		case <-ctx.Done():
-			return
-		}
-		select {
-		case working <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
-		t.err = r.fill(ctx, t)
-		<-working
-		last := t.done || t.err != nil
-		l.full <- t // has room for all turns
-		if last {
-			return
-		}
+	t, err := l.turn(ctx, r, working)
+	if err != nil {
+		return
 	}
+	err = r.in.Read(ctx, r.name, r.next, r.end, func(rec *click.Record) (err error) {
+		if !r.take(t, rec) {
+			return nil
+		}
+		if t.err = r.seal(t, false); t.err != nil || t.done {
+			return errEnough
+		}
+		l.full <- t // has room for all turns
+		<-working
+		t, err = l.turn(ctx, r, working)
+		return err
+	})
+	if t == nil {
+		return
+	}
+	switch {
+	case err == nil:
+		t.err = r.seal(t, true)
+	case !errors.Is(err, errEnough):
+		t.err = err
+	}
+	l.full <- t
+	<-working
+}
+
+// turn waits for a turn to fill, and until there is a worker for it.
+func (l *lane) turn(ctx context.Context, r *reader, working chan struct{}) (t *turn, err error) {
+	select {
+	case t = <-l.free:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case working <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	r.begin(t)
+	return t, nil
 }
 
 // take returns the next turn of a source. It is valid until the next take.

@@ -538,10 +538,12 @@ type failing struct {
 }
 
 func (f failing) Read(ctx context.Context, s click.Source, from, to int64, take func(*click.Record) error) error {
-	if s.Partition == 1 && from >= turnRecords && to > from+1 {
-		return f.err
-	}
-	return f.records.Read(ctx, s, from, to, take)
+	return f.records.Read(ctx, s, from, to, func(r *click.Record) error {
+		if s.Partition == 1 && r.Offset == 2*turnRecords {
+			return f.err
+		}
+		return take(r)
+	})
 }
 
 // TestWorkersEnd: whatever ends a recount ends those who read ahead for it, however many turns they have.

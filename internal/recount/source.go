@@ -128,29 +128,44 @@ func (p *plan) open(ctx context.Context, name click.Source) (*source, error) {
 
 // fill reads and judges the records of the next turn.
 func (r *reader) fill(ctx context.Context, t *turn) error {
-	*t = turn{holes: t.holes[:0], missed: t.missed[:0], section: t.section[:0]}
-	r.unsure = r.unsure[:0]
-	take := r.judge
-	if r.listens {
-		take = r.listen
-	}
+	r.begin(t)
 	err := r.in.Read(ctx, r.name, r.next, r.end, func(rec *click.Record) error {
-		take(t, rec)
-		r.next = rec.Offset + 1
-		switch t.records++; {
-		case t.records == turnRecords:
+		if r.take(t, rec) {
 			return errEnough
-		case t.records%yieldRecords == 0:
-			runtime.Gosched()
 		}
 		return nil
 	})
-	idle := int64(click.None)
-	switch {
-	case err == nil:
-		r.next, t.done, idle = r.end, true, r.in.AsOf()
-	case !errors.Is(err, errEnough):
+	if err != nil && !errors.Is(err, errEnough) {
 		return err
+	}
+	return r.seal(t, err == nil)
+}
+
+// begin makes a turn an empty one.
+func (r *reader) begin(t *turn) {
+	*t = turn{holes: t.holes[:0], missed: t.missed[:0], section: t.section[:0]}
+	r.unsure = r.unsure[:0]
+}
+
+// take judges a record, and tells whether it is the last that the turn has room for.
+func (r *reader) take(t *turn, rec *click.Record) (full bool) {
+	if r.listens {
+		r.listen(t, rec)
+	} else {
+		r.judge(t, rec)
+	}
+	r.next = rec.Offset + 1
+	if t.records++; t.records%yieldRecords == 0 {
+		runtime.Gosched()
+	}
+	return t.records == turnRecords
+}
+
+// seal says what the records of a turn came to; all tells that there are no more.
+func (r *reader) seal(t *turn, all bool) error {
+	idle := int64(click.None)
+	if all {
+		r.next, t.done, idle = r.end, true, r.in.AsOf()
 	}
 	t.next = r.next
 	sections := r.least.Seal(r.next, click.None, idle, r.sources)
@@ -164,7 +179,7 @@ func (r *reader) fill(ctx context.Context, t *turn) error {
 	if r.listens {
 		return nil
 	}
-	t.behind = err == nil && idle == click.None && t.watermark < r.span.To
+	t.behind = all && idle == click.None && t.watermark < r.span.To
 	t.done = t.done || sections[0].Closed >= r.span.To+r.hold
 	return r.narrow(t, &sections[0])
 }
