@@ -10,7 +10,7 @@ EVENTS ?= 200000
 export E2E_KAFKA ?= kafka-4.1
 export E2E_CASSANDRA ?= cassandra-5.0
 
-.PHONY: help build demo test test-matrix check lint unit servers services browser browser-wanted python-installed fuzz-api screenshots e2e sim fuzz bench bench-peers bench-latency bench-state bench-profile bench-curves bench-writer bench-query docs clean
+.PHONY: help build demo test test-matrix check lint unit servers services chaos browser browser-wanted python-installed fuzz-api screenshots e2e sim fuzz bench bench-peers bench-latency bench-state bench-profile bench-curves bench-writer bench-query docs clean
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
@@ -88,6 +88,17 @@ $(TABLES): internal/e2e/testdata/tables.txt | python-installed
 e2e: build servers browser-wanted $(FUZZER) $(TABLES) ## the real binary with real servers, killed and restarted
 	$(GO) test -count=1 -timeout 10m ./internal/servers
 	E2E_BINARY=$(abspath $(BIN)) E2E_FUZZER=$(abspath $(FUZZER)) E2E_TABLES=$(CURDIR)/$(TABLES) $(GO) test -count=1 -timeout 30m ./internal/e2e/...
+
+# How long chaos goes on; CHAOS_SEED and KILL_SEED do the same faults again.
+CHAOS_EVENTS ?= 3000000
+CHAOS_FAULTS ?= 60
+KILL_RATE ?= 50000
+KILL_ROUNDS ?= 12
+TESTS ?= TestChaos|TestKillBeside.*
+
+chaos: build servers ## faults and kills of e2e at length: [CHAOS_EVENTS=3000000] [CHAOS_FAULTS=60] [KILL_RATE=50000] [KILL_ROUNDS=12] [TESTS=TestChaos]
+	E2E_BINARY=$(abspath $(BIN)) CHAOS_EVENTS=$(CHAOS_EVENTS) CHAOS_FAULTS=$(CHAOS_FAULTS) KILL_RATE=$(KILL_RATE) KILL_ROUNDS=$(KILL_ROUNDS) \
+	  $(GO) test -count=1 -timeout 0 -v -run '^($(TESTS))$$' ./internal/e2e
 
 sim: go-installed ## the simulation: make sim SEEDS=20000; one history again: make sim SEEDS=1 SEED=n
 	$(GO) test -count=1 -timeout 0 ./internal/sim -run Promises -v -seeds $(SEEDS) -seed $(SEED)

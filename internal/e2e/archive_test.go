@@ -27,14 +27,14 @@ import (
 // archivedFrom is the beginning of an hour that was long ago.
 const archivedFrom = 1_764_000_000_000
 
-// oldRecords are records of two sources that no log has any more, received in four hours, and one of a
-// later hour behind them.
-func oldRecords() map[click.Source][]click.Record {
+// oldRecords are records of two sources that no log has any more, 10,000 received in each of some hours, and one of an
+// hour long after them.
+func oldRecords(hours int64) map[click.Source][]click.Record {
 	rnd := rand.New(rand.NewPCG(4, 2))
 	all := map[click.Source][]click.Record{}
 	for p := range int32(2) {
 		src := click.Source{Topic: "clicks.old", ID: click.TopicID{1, 2, 3}, Partition: p}
-		for i := range int64(40_000) {
+		for i := range hours * 10_000 {
 			at := archivedFrom + i*360 // ms
 			r := click.Record{Offset: i, Append: at, Value: fmt.Appendf(nil, `{"event_id":"%d-%d","ad_id":"ad-%d","ts":%d,"country":"%s"}`,
 				p, i, rnd.IntN(100), at-rnd.Int64N(5_000), []string{"KR", "US"}[i%2])}
@@ -46,7 +46,7 @@ func oldRecords() map[click.Source][]click.Record {
 			}
 			all[src] = append(all[src], r)
 		}
-		all[src] = append(all[src], click.Record{Offset: 40_000, Append: archivedFrom + 9*3_600_000, Key: []byte{}})
+		all[src] = append(all[src], click.Record{Offset: hours * 10_000, Append: archivedFrom + (hours+5)*3_600_000, Key: []byte{}})
 	}
 	return all
 }
@@ -126,7 +126,7 @@ func archiveRun(ctx context.Context, t *testing.T, dir string, most time.Duratio
 func TestArchive(t *testing.T) {
 	t.Parallel()
 	ctx := limited(t)
-	all := oldRecords()
+	all := oldRecords(4)
 	whole, often := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "often")
 	fillRaw(t, whole, all)
 	fillRaw(t, often, all)
@@ -289,7 +289,7 @@ func TestArchiveS3(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	fillRaw(t, dir, oldRecords())
+	fillRaw(t, dir, oldRecords(4))
 	archiveRun(ctx, t, dir, time.Minute)
 	config := write(t, "clickagg.yaml", fmt.Sprintf("data_dir: %s\narchive:\n  url: s3://cold/old/clicks\n  s3: {endpoint: %q, region: %s, access_key: %q, secret_key: %q}\n",
 		dir, storage.Endpoint(), servers.S3Region, "file:"+write(t, "access", servers.S3AccessKey), "file:"+write(t, "secret", servers.S3SecretKey)))
@@ -314,7 +314,7 @@ func TestArchiveS3(t *testing.T) {
 func TestArchiveRole(t *testing.T) {
 	t.Parallel()
 	ctx := limited(t)
-	all := oldRecords()
+	all := oldRecords(4)
 	s := newServer(t, "--role=all,raw,archive", "--archive.after", "24h", "--cassandra.raw-ttl", "48h")
 	fillRaw(t, s.data(), all)
 	for range 2 { // old records are deleted at a start, an hour later again
@@ -359,7 +359,7 @@ func TestArchiveCluster(t *testing.T) {
 	o := keyspace(cassandraServer(t).Addr())
 	o.Keyspace = c.name
 	raw := openStore(t, o).Raw()
-	old := oldRecords()
+	old := oldRecords(4)
 	for src, records := range old {
 		old[src] = records[:15_000]
 		if err := raw.Put(ctx, src, old[src]); err != nil {

@@ -146,11 +146,13 @@ func (x *chaos) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(x.chance.Int64N(int64(most-least)))
 }
 
-func (x *chaos) pause(ctx context.Context, d time.Duration) {
+// pause lets time pass in which anything may happen: it waits for nothing.
+func pause(ctx context.Context, t testing.TB, d time.Duration) {
+	t.Helper()
 	select {
 	case <-time.After(d):
 	case <-ctx.Done():
-		x.t.Fatal(ctx.Err())
+		t.Fatal(ctx.Err())
 	}
 }
 
@@ -162,12 +164,12 @@ func (x *chaos) strike(ctx context.Context, n int) {
 		i := x.chance.IntN(3)
 		x.t.Logf("%d: broker %d killed", n, i)
 		x.brokers.Kill(i)
-		x.pause(ctx, x.between(time.Second, 4*time.Second))
+		pause(ctx, x.t, x.between(time.Second, 4*time.Second))
 		x.check(x.brokers.Start(ctx, i))
 	case n%14 == 5:
 		x.t.Logf("%d: Cassandra stopped for %s", n, x.away)
 		x.check(x.db.Stop())
-		x.pause(ctx, x.away)
+		pause(ctx, x.t, x.away)
 		x.check(x.db.Start(ctx))
 	case n%14 == 9:
 		x.t.Logf("%d: the snapshots are thrown away, and a shard's owner killed", n)
@@ -179,18 +181,18 @@ func (x *chaos) strike(ctx context.Context, n int) {
 		x.t.Logf("%d: %s is a zombie", n, target.name)
 		target.revive()
 		target.hold()
-		x.pause(ctx, x.between(7*time.Second, 10*time.Second)) // longer than its session
+		pause(ctx, x.t, x.between(7*time.Second, 10*time.Second)) // longer than its session
 		target.release()
 	default:
 		x.t.Logf("%d: %s killed", n, target.name)
 		target.kill()
-		x.pause(ctx, x.between(0, 1500*time.Millisecond))
+		pause(ctx, x.t, x.between(0, 1500*time.Millisecond))
 		target.start()
 	}
 	for _, m := range x.targets {
 		m.revive()
 	}
-	x.pause(ctx, x.between(200*time.Millisecond, 2*time.Second))
+	pause(ctx, x.t, x.between(200*time.Millisecond, 2*time.Second))
 }
 
 func (x *chaos) check(err error) {

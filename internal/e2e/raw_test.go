@@ -121,6 +121,13 @@ func ownRecord(r *click.Record) click.Record {
 
 func readAll(ctx context.Context, t testing.TB, log *kafka.Log, topic string, partition int32) (records []click.Record) {
 	t.Helper()
+	eachRecord(ctx, t, log, topic, partition, func(r *click.Record) { records = append(records, ownRecord(r)) })
+	return records
+}
+
+// eachRecord reads a partition up to its end.
+func eachRecord(ctx context.Context, t testing.TB, log *kafka.Log, topic string, partition int32, f func(*click.Record)) {
+	t.Helper()
 	_, end, err := log.Bounds(ctx, topic, partition)
 	if err != nil {
 		t.Fatal(err)
@@ -136,11 +143,10 @@ func readAll(ctx context.Context, t testing.TB, log *kafka.Log, topic string, pa
 			t.Fatal(err)
 		}
 		for i := range b.Records {
-			records = append(records, ownRecord(&b.Records[i]))
+			f(&b.Records[i])
 		}
 		next = b.Next
 	}
-	return records
 }
 
 // TestRawRole keeps clicks, garbage and tombstones in Cassandra, byte for byte and with

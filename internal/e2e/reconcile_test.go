@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,6 +51,14 @@ func lateClick(ad string) stream.Message {
 	return stream.Message{Value: fmt.Appendf(nil, `{"event_id":"too-late","ad_id":%q,"ts":%d}`, ad, atMinute(40))}
 }
 
+// instead is a count that takes the place of one that is stored.
+func instead(c *storage.Cell, series string, size, count int64, digest uint64) click.Result {
+	return click.Result{
+		Ad: bytes.Clone(c.Ad), Start: c.Start, Size: size, Filter: series, Count: count, Digest: digest,
+		Revision: c.Revision, State: c.State, Version: c.Version + 1,
+	}
+}
+
 // damage does every kind of harm to what is stored of the range, and returns the ad whose count
 // it raised.
 func damage(ctx context.Context, t *testing.T, s storage.Store) (raised string) {
@@ -56,10 +66,7 @@ func damage(ctx context.Context, t *testing.T, s storage.Store) (raised string) 
 	start := atMinute(5)
 	var b storage.Batch
 	row := func(c storage.Cell, series string, size, count int64, digest uint64) {
-		b.Results = append(b.Results, click.Result{
-			Ad: bytes.Clone(c.Ad), Start: c.Start, Size: size, Filter: series, Count: count, Digest: digest,
-			Revision: c.Revision, State: c.State, Version: c.Version + 1,
-		})
+		b.Results = append(b.Results, instead(&c, series, size, count, digest))
 	}
 	n := 0
 	err := s.Scan(ctx, click.FilterAll, start, start+60_000, func(c *storage.Cell) error {
@@ -383,5 +390,79 @@ func TestReconcileCluster(t *testing.T) {
 	reconciles(ctx, t, c.client, "http://"+c.api, raised, fmt.Sprint("wrong_copy 5 ", clicks))
 	if after := asked(); after != [2]int64{before[0] - 7, before[1] - 3} {
 		t.Errorf("ads %v: before %v, after %v", ads, before, after)
+	}
+}
+
+// TestRepairKilled kills a repair under its hold, the process that does it first, then the command that asked for it. What it was about
+// is provisional until the command has finished it, and is then as before the damage.
+func TestRepairKilled(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	s := newServer(t, "--role=all,raw", "--correction.rows-per-second", "20") // slow enough to be killed in the midst
+	s.start()
+	s.ready(ctx)
+	log := s.dial(ctx)
+	report, truth, err := load.Generate(ctx, log, load.GenerateOptions{Gen: reconcileClicks(), Topic: "clicks", Finish: true, Batch: 2000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.completeUntil(ctx, report.Watermark)
+	s.stop()
+	store, err := embedded.Open(filepath.Join(s.data(), "store"), embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoil(ctx, t, rand.New(rand.NewPCG(1, 1)), store)
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	s.ready(ctx)
+	o := &operator{t: t, log: log, control: "clickagg.control", api: s.client, url: "http://" + s.api}
+	repair := []string{"reconcile", "--api.url", o.url, "--from", reconcileFrom, "--to", reconcileTo, "--repair", "--yes"}
+	begun := exec.CommandContext(ctx, binary, repair...)
+	if err := begun.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually(ctx, "a hold", func() error {
+		if at := o.at(ctx); at != underHold {
+			return errors.New(at)
+		}
+		return nil
+	})
+	s.kill()
+	if err := begun.Wait(); err == nil {
+		t.Error("a repair whose process was killed says that it is done")
+	}
+	s.start()
+	s.ready(ctx)
+	before, _ := o.correcting(ctx)
+	top, err := s.client.Top(ctx, 1, client.Range{From: reconcileFrom, To: reconcileTo})
+	if err != nil || top.Status != api.Provisional {
+		t.Errorf("after the kill: %+v, %v", top, err)
+	}
+	if stdout, stderr, status := run(t, repair...); status == 0 || !strings.Contains(stderr, "clickagg reconcile --resume") {
+		t.Errorf("another repair: status %d, %s%s", status, stdout, stderr)
+	}
+	resumed := exec.CommandContext(ctx, binary, "reconcile", "--api.url", o.url, "--resume")
+	if err := resumed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually(ctx, "resumed", func() error {
+		if now, busy := o.correcting(ctx); !busy || now.Owner == before.Owner {
+			return fmt.Errorf("%+v", now)
+		}
+		return nil
+	})
+	_ = resumed.Process.Kill()
+	_ = resumed.Wait()
+	if at := o.at(ctx); at != underHold {
+		t.Fatalf("killed %s, not %s", at, underHold)
+	}
+	o.runs(ctx, "reconcile", "--resume")
+	o.isFinal(ctx, reconcileFrom, reconcileTo)
+	s.isTruth(ctx, truth)
+	if stdout, stderr, status := run(t, repair...); status != 0 || strings.Contains(stdout, "repaired: ") && !strings.Contains(stdout, "repaired: 0 counts") {
+		t.Errorf("once more: status %d, %s%s", status, stdout, stderr)
 	}
 }

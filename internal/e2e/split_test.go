@@ -92,12 +92,17 @@ func (c *cluster) isTraced(ctx context.Context, truth *gen.Truth, shards, source
 // isProven tells whether an audit of all minutes finds nothing, and names all clicks.
 func (c *cluster) isProven(truth *gen.Truth) {
 	c.t.Helper()
+	isProven(c.t, "http://"+c.api, truth)
+}
+
+func isProven(t testing.TB, url string, truth *gen.Truth) {
+	t.Helper()
 	minutes := truth.Counts.Minutes()
 	at := func(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
-	text := c.must("audit", "--from", at(minutes[0]), "--to", at(minutes[len(minutes)-1]+60_000))
+	text, stderr, status := run(t, "audit", "--api.url", url, "--from", at(minutes[0]), "--to", at(minutes[len(minutes)-1]+60_000))
 	head := fmt.Sprintf("%d minutes with a click, %s clicks counted, ", len(minutes), progress.Group(truth.Counts.Total()))
-	if !strings.Contains(text, head) || !strings.Contains(text, "✓ every record of every source has one verdict") {
-		c.t.Errorf("want %s..., got\n%s", head, text)
+	if status != 0 || !strings.Contains(text, head) || !strings.Contains(text, "✓ every record of every source has one verdict") {
+		t.Errorf("status %d, want %s..., got\n%s%s", status, head, text, stderr)
 	}
 }
 
