@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -134,6 +135,38 @@ func TestCopiesOfLate(t *testing.T) {
 		if !slices.Equal(lines, c.want) {
 			t.Errorf("%v %v: %q, want %q", c.window, c.copied, lines, c.want)
 		}
+	}
+}
+
+// TestCopiesOfNobody: an ad that has no click in an hour is taken out of it, and only such a one.
+func TestCopiesOfNobody(t *testing.T) {
+	t.Parallel()
+	w, spoil := twofold(t)
+	hours := storage.Hour.Series("000")
+	spoil(base, hour, hours, click.Row{Ad: []byte("x"), Count: 4, Digest: 9})
+	spoil(base+hour, hour, hours, click.Row{Ad: []byte("c"), Count: 2}, click.Row{Ad: []byte("b"), Count: 7})
+	lacks := *w
+	lacks.store = w.store.(*storagetest.Twofold).Store
+	lacks.rows(2, base, hour, hours, click.Row{Ad: []byte("a")}) // as are its other copy and its minutes, it is right
+	want := []string{"rollup 0 000/1h, wrong_rollup 3", "copy 60 000/1h b 7/1, wrong_copy 6", "copy 60 000/1h c 2/0, wrong_copy 2"}
+	if lines, _ := w.run(0, 200); !slices.Equal(lines, want) {
+		t.Errorf("%q, want %q", lines, want)
+	}
+	if _, _, report, err := w.repair(0, 200, false); err != nil || !report.Clean() {
+		t.Errorf("%+v, %v", report, err)
+	}
+	got := map[string]int64{}
+	for ad, start := range map[string]int64{"a": base, "x": base, "b": base + hour, "c": base + hour} {
+		cells, err := w.store.Count(t.Context(), hours, []byte(ad), start, start+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cells {
+			got[ad] = c.Count
+		}
+	}
+	if want := map[string]int64{"a": 3, "b": 7}; !maps.Equal(got, want) { // b's is added up again: nobody does here
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 

@@ -209,7 +209,7 @@ func (w *repair) add(ctx context.Context) error {
 	case !exact(&report):
 		return ErrInexact
 	}
-	return k.until(ctx, span.To)
+	return errors.Join(k.until(ctx, span.To), w.clear(ctx))
 }
 
 // compare adds what must change of one window under one filter.
