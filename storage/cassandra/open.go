@@ -21,6 +21,7 @@ type Store struct {
 	size    atomic.Int64  // of the windows, ms; 0 while not known
 	slots   chan struct{} // one for each request of Apply under way
 	pace    *pace
+	marks   *shared[[]storage.Mark]
 	closed  atomic.Bool
 }
 
@@ -56,6 +57,7 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{session: d, opts: o, slots: make(chan struct{}, o.InFlight), pace: newPace(o.InFlight)}
+	s.marks = newShared(s.readMarks)
 	defer func() {
 		if err != nil {
 			d.Close()

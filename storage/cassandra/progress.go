@@ -18,12 +18,20 @@ func (s *Store) CompleteUntil(ctx context.Context) (int64, error) {
 	return complete, err
 }
 
-// Marks implements [storage.Store].
+// Marks implements [storage.Store]. Every answer asks for them before its rows and after, so all
+// who ask at the same time share one read.
 func (s *Store) Marks(ctx context.Context) ([]storage.Mark, error) {
 	if err := s.use(ctx); err != nil {
 		return nil, err
 	}
-	it := s.read(ctx, getMarks, marksOf).Iter()
+	marks, err := s.marks.get(ctx)
+	return slices.Clone(marks), err
+}
+
+// readMarks is for no caller in particular: it ends when it is answered, by the session's timeout, or
+// when the session is closed.
+func (s *Store) readMarks() ([]storage.Mark, error) {
+	it := s.read(context.Background(), getMarks, marksOf).Iter()
 	var marks []storage.Mark
 	for {
 		m := storage.Mark{Closed: click.None}
