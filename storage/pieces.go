@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/clickagg/clickagg/internal/calendar"
 )
 
@@ -47,22 +49,40 @@ func Pieces(ctx context.Context, s Store, filter string, from, to int64, c Cut) 
 	if c.Longest < Hour || !wholeHour(from, to) {
 		return pieces, nil
 	}
-	touches, err := s.Touches(ctx, from, to)
+	touches, rolled, err := look(ctx, s, filter, from, to, c.Longest)
 	if err != nil {
-		return nil, fmt.Errorf("read what changed: %w", err)
+		return nil, err
 	}
 	for u := c.Longest; u >= Hour; u-- {
-		rolled, err := s.Rollups(ctx, u.Series(filter), from, to)
-		if err != nil {
-			return nil, fmt.Errorf("read what is rolled up: %w", err)
-		}
-		rolled = slices.DeleteFunc(rolled, func(r Rollup) bool {
+		good := slices.DeleteFunc(rolled[u], func(r Rollup) bool {
 			version, settled := VersionOf(touches, r.Start, r.End)
 			return !settled || r.Version != version || !c.holds(r)
 		})
-		pieces = refine(pieces, u, rolled)
+		pieces = refine(pieces, u, good)
 	}
 	return pieces, nil
+}
+
+// look reads what is rolled up of a range, by unit, and what changed in it, side by side: in whichever order they are
+// read, an equal version says that the roll-up has all that was stored when look began.
+func look(ctx context.Context, s Store, filter string, from, to int64, longest Unit) (touches []Touch, rolled [Day + 1][]Rollup, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		if touches, err = s.Touches(ctx, from, to); err != nil {
+			return fmt.Errorf("read what changed: %w", err)
+		}
+		return nil
+	})
+	for u := Hour; u <= longest; u++ {
+		g.Go(func() (err error) {
+			if rolled[u], err = s.Rollups(ctx, u.Series(filter), from, to); err != nil {
+				return fmt.Errorf("read what is rolled up: %w", err)
+			}
+			return nil
+		})
+	}
+	err = g.Wait()
+	return touches, rolled, err
 }
 
 // wholeHour tells whether there is one in a range.
