@@ -72,7 +72,7 @@ func TestCassandraContract(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) (storage.Store, func() storage.Store) {
 		o := <-empty
 		t.Cleanup(func() {
-			for _, table := range []string{"store", "marks", "counts", "windows", "starts", "days", "rankings", "lineage", "filters", "rollups", "touches"} {
+			for _, table := range []string{"store", "marks", "counts", "windows", "starts", "days", "rankings", "lineage", "filters", "rollups", "touches", "lists"} {
 				if err := look.Query("TRUNCATE " + o.Keyspace + "." + table).Exec(); err != nil {
 					t.Errorf("empty %s: %v", table, err)
 				}
@@ -159,9 +159,9 @@ func TestCassandraSchema(t *testing.T) {
 	}
 
 	o.RankingsTTL = 72 * time.Hour
-	wantDifferences(t, o, "default_time_to_live of table days", "default_time_to_live of table rankings")
+	wantDifferences(t, o, "default_time_to_live of table days", "default_time_to_live of table rankings", "default_time_to_live of table lists")
 	plan, err := cassandra.Plan(t.Context(), o)
-	if steps := applySchema(t, o); err != nil || len(steps) != 2 || !slices.Equal(steps, plan) {
+	if steps := applySchema(t, o); err != nil || len(steps) != 3 || !slices.Equal(steps, plan) {
 		t.Errorf("%q was planned and %q done: %v", plan, steps, err)
 	}
 	wantDifferences(t, o)

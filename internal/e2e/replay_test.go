@@ -239,7 +239,7 @@ func TestReplayCluster(t *testing.T) {
 	before := replayAnswers(ctx, t, c.client)
 	look := superuser(t, server)
 	for _, source := range []string{"kafka", "raw"} {
-		for _, table := range []string{"counts", "windows", "starts", "days", "rankings"} {
+		for _, table := range []string{"counts", "windows", "starts", "days", "rankings", "lists"} {
 			if err := look.Query("TRUNCATE " + c.name + "." + table).Exec(); err != nil {
 				t.Fatal(err)
 			}

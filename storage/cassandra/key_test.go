@@ -16,7 +16,7 @@ import (
 // the clock's, and no later version ever replaces it.
 func TestEveryWriteHasItsTime(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{putCount, putWindow, putStart, putDay, putRanking, putRollup, putTouch, putMark, putRaw, putRawBucket} {
+	for _, s := range []string{putCount, putWindow, putStart, putDay, putRanking, putList, putRollup, putTouch, putMark, putRaw, putRawBucket} {
 		if !strings.HasSuffix(s, " USING TIMESTAMP ?") {
 			t.Errorf("%s has no timestamp at its end", s)
 		}
@@ -26,11 +26,15 @@ func TestEveryWriteHasItsTime(t *testing.T) {
 	if err != nil || when != 60_000_003 {
 		t.Errorf("%d, %v", when, err)
 	}
-	for _, u := range []upsert{
-		countRow(&r, when), windowRow(&r, when), rankingRow(&click.Ranking{Start: 60_000, Version: 3}, when),
+	rows := rankingRows(&click.Ranking{Start: 60_000, Version: 3, Top: make([]click.Row, headOf+1)}, when)
+	if short := rankingRows(&click.Ranking{Top: make([]click.Row, headOf)}, when); len(rows) != 2 || len(short) != 1 {
+		t.Errorf("%d rows of a list with more than a head, %d of one with no more", len(rows), len(short))
+	}
+	for _, u := range append(rows,
+		countRow(&r, when), windowRow(&r, when),
 		markRow(&storage.Mark{Watermark: 60_000, Closed: click.None}), rollupRow(&click.Ranking{Start: 60_000, Version: 3}, when),
 		touchRow(storage.Touch{Hour: 3_600_000, Offset: 30_000_001}),
-	} {
+	) {
 		if n := strings.Count(u.statement, "?"); n != len(u.args) {
 			t.Errorf("%s takes %d values, there are %d", u.statement, n, len(u.args))
 		}

@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,34 +99,61 @@ func (s *Store) Rankings(ctx context.Context, filter string, from, to int64, mos
 	return lists, nil
 }
 
-// rankHour reads the lists of a part of a range: their heads, if those are enough.
+// rankHour reads the first most ads of the lists of a part of a range.
 func (s *Store) rankHour(ctx context.Context, filter string, part, from, to int64, most int) ([]click.Ranking, error) {
-	if most <= headOf {
-		lists, whole, err := s.scanLists(s.read(ctx, getHeads, filter, part, from, to).PageSize(pageOfHeads), filter, most)
-		if err != nil || whole {
-			return lists, err
-		}
+	read := func(statement string, page int) ([]click.Ranking, bool, error) {
+		return s.scanLists(s.read(ctx, statement, filter, part, from, to).PageSize(page), filter, most)
 	}
-	lists, _, err := s.scanLists(s.read(ctx, getRankings, filter, part, from, to).PageSize(pageOfLists), filter, most)
-	return lists, err
+	lists, whole, err := read(getHeads, pageOfHeads)
+	if err != nil {
+		return nil, err
+	}
+	if most > headOf && slices.ContainsFunc(lists, cutShort) {
+		all, _, err := read(getLists, pageOfLists)
+		if err != nil {
+			return nil, err
+		}
+		lists = newest(lists, all)
+	}
+	if !whole || most > headOf && slices.ContainsFunc(lists, cutShort) { // a release before this one was here
+		all, _, err := read(getTops, pageOfLists)
+		if err != nil {
+			return nil, err
+		}
+		lists = newest(lists, all)
+	}
+	return lists, nil
 }
 
-// scanLists reads lists and cuts them. It returns false when one of the cells was written before the
-// rest of its row: a release before this one writes no heads, and leaves those that are there.
+// cutShort tells whether a list may be a head of a longer one.
+func cutShort(r click.Ranking) bool { return len(r.Top) == headOf && r.Ads > headOf }
+
+// newest joins two reads of lists: of a window, the newest of its lists, or of as new ones the longer.
+func newest(some, more []click.Ranking) []click.Ranking {
+	all := slices.SortedFunc(slices.Values(slices.Concat(some, more)), func(a, b click.Ranking) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.Version, a.Version), cmp.Compare(len(b.Top), len(a.Top)))
+	})
+	return slices.CompactFunc(all, func(a, b click.Ranking) bool { return a.Start == b.Start })
+}
+
+// scanLists reads the first most ads of lists, but of none whose cell was written before the rest of its row, and
+// returns false if there is one: the release before heads writes none, and leaves those that are there.
 func (s *Store) scanLists(q *gocql.Query, filter string, most int) (lists []click.Ranking, whole bool, err error) {
 	it, whole := q.Iter(), true
 	for {
-		r := click.Ranking{Filter: filter}
+		r, list := click.Ranking{Filter: filter}, first{most: most}
 		var state int8
 		var row, cell int64
-		if !it.Scan(&r.Start, &r.Size, &r.Revision, &state, &r.Version, &r.Clicks, &r.Ads, (*top)(&r.Top), &row, &cell) {
+		if !it.Scan(&r.Start, &r.Size, &r.Revision, &state, &r.Version, &r.Clicks, &r.Ads, &list, &row, &cell) {
 			return lists, whole, it.Close()
 		}
-		if r.State = click.State(state); r.Size == 0 {
+		if cell != row {
+			whole = false
+			continue
+		}
+		if r.State, r.Top = click.State(state), list.rows; r.Size == 0 {
 			r.Size = s.size.Load()
 		}
-		whole = whole && cell == row
-		r.Top = r.Top[:min(most, len(r.Top))]
 		lists = append(lists, r)
 	}
 }

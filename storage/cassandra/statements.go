@@ -18,6 +18,8 @@ const (
 	putDay     = `INSERT INTO days (filter, day) VALUES (?, ?) USING TIMESTAMP ?`
 	putRanking = `INSERT INTO rankings (filter, hour, start, size, revision, state, version, clicks, ads, top, head)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
+	putList = `INSERT INTO lists (filter, hour, start, size, revision, state, version, clicks, ads, top)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`
 	putRollup  = `INSERT INTO rollups (series, start, size, version) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
 	putTouch   = `INSERT INTO touches (topic, hour, partition, number) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
 	putLineage = `INSERT INTO lineage (hour, start, version, lineage) VALUES (?, ?, ?, ?) USING TIMESTAMP ?`
@@ -33,13 +35,15 @@ const (
 		WHERE ad = ? AND filter = ? AND day = ? AND start >= ? AND start < ?`
 	getCopies = `SELECT ad, filter, start, count, digest, revision, state, version FROM counts
 		WHERE token(ad, filter, day) >= ? AND token(ad, filter, day) <= ? AND start >= ? AND start < ? ALLOW FILTERING`
-	getWindow   = `SELECT ad, count, digest, revision, state, version FROM windows WHERE filter = ? AND start = ? AND bucket = ?`
-	getAds      = `SELECT ad, count FROM windows WHERE filter = ? AND start = ? AND bucket = ? AND ad >= ?`
-	getStarts   = `SELECT start FROM starts WHERE filter = ? AND day = ? AND start >= ? AND start < ?`
-	getDays     = `SELECT day FROM days WHERE filter = ? AND day >= ? AND day <= ?`
-	getRankings = `SELECT start, size, revision, state, version, clicks, ads, top, writetime(version), writetime(top) FROM rankings
+	getWindow = `SELECT ad, count, digest, revision, state, version FROM windows WHERE filter = ? AND start = ? AND bucket = ?`
+	getAds    = `SELECT ad, count FROM windows WHERE filter = ? AND start = ? AND bucket = ? AND ad >= ?`
+	getStarts = `SELECT start FROM starts WHERE filter = ? AND day = ? AND start >= ? AND start < ?`
+	getDays   = `SELECT day FROM days WHERE filter = ? AND day >= ? AND day <= ?`
+	getHeads  = `SELECT start, size, revision, state, version, clicks, ads, head, writetime(version), writetime(head) FROM rankings
 		WHERE filter = ? AND hour = ? AND start >= ? AND start < ?`
-	getHeads = `SELECT start, size, revision, state, version, clicks, ads, head, writetime(version), writetime(head) FROM rankings
+	getTops = `SELECT start, size, revision, state, version, clicks, ads, top, writetime(version), writetime(top) FROM rankings
+		WHERE filter = ? AND hour = ? AND start >= ? AND start < ?`
+	getLists = `SELECT start, size, revision, state, version, clicks, ads, top, writetime(version), writetime(top) FROM lists
 		WHERE filter = ? AND hour = ? AND start >= ? AND start < ?`
 	getRollups = `SELECT start, size, version FROM rollups WHERE series = ? AND start >= ? AND start < ?`
 	getTouches = `SELECT hour, partition, number FROM touches WHERE topic = ? AND hour >= ? AND hour < ?`
@@ -70,8 +74,18 @@ func windowRow(r *click.Result, when writeTime) upsert {
 	return put(when, putWindow, r.Filter, r.Start, bucket(r.Ad), r.Ad, r.Count, int64(r.Digest), r.Revision, int8(r.State), r.Version)
 }
 
-func rankingRow(r *click.Ranking, when writeTime) upsert {
-	return put(when, putRanking, r.Filter, calendar.Floor(r.Start, lengthsOf(r.Filter).lists), r.Start, r.Size, r.Revision, int8(r.State), r.Version, r.Clicks, r.Ads, top(r.Top), top(r.Top[:min(headOf, len(r.Top))]))
+// rankingRows are the row with a list's head, and the one with all of it if that is more. The head's row has an empty
+// list, so that one of an earlier release is never beside a head that is newer.
+func rankingRows(r *click.Ranking, when writeTime) []upsert {
+	row := func(statement string, lists ...any) upsert {
+		args := []any{r.Filter, calendar.Floor(r.Start, lengthsOf(r.Filter).lists), r.Start, r.Size, r.Revision, int8(r.State), r.Version, r.Clicks, r.Ads}
+		return put(when, statement, append(args, lists...)...)
+	}
+	rows := []upsert{row(putRanking, top{}, top(r.Top[:min(headOf, len(r.Top))]))}
+	if len(r.Top) > headOf {
+		rows = append(rows, row(putList, top(r.Top)))
+	}
+	return rows
 }
 
 func lineageRow(l *click.Lineage, when writeTime) upsert {

@@ -36,6 +36,7 @@ func (o Options) kept() []kept {
 		{"lineage", o.LineageTTL, true}, {"raw", o.RawTTL, true}, {"raw_buckets", o.RawTTL, true},
 		{name: "filters"},
 		{name: "rollups", ttl: o.CountsTTL}, {name: "touches", ttl: o.CountsTTL},
+		{"lists", o.RankingsTTL, true},
 	}
 }
 

@@ -16,7 +16,7 @@ type top []click.Row
 
 var (
 	_ gocql.Marshaler   = top(nil)
-	_ gocql.Unmarshaler = (*top)(nil)
+	_ gocql.Unmarshaler = (*first)(nil)
 
 	errTop = errors.New("a stored ranked list cannot be read")
 )
@@ -39,10 +39,16 @@ func (t top) MarshalCQL(gocql.TypeInfo) ([]byte, error) {
 	return b, nil
 }
 
+// first is the first rows of such a cell, most of them. The others are not looked at.
+type first struct {
+	most int
+	rows []click.Row
+}
+
 // UnmarshalCQL implements gocql.Unmarshaler. The ads are views into memory of
 // the list's own. One that is absent has no rows.
-func (t *top) UnmarshalCQL(_ gocql.TypeInfo, b []byte) error {
-	*t = nil
+func (f *first) UnmarshalCQL(_ gocql.TypeInfo, b []byte) error {
+	f.rows = nil
 	if b == nil {
 		return nil
 	}
@@ -50,13 +56,22 @@ func (t *top) UnmarshalCQL(_ gocql.TypeInfo, b []byte) error {
 	if !ok || n < 0 || int64(n)*20 > int64(len(b)) {
 		return errTop
 	}
-	b = slices.Clone(b)
-	rows := make(top, n)
-	for i := range rows {
-		var row, ad, count []byte
-		if row, b, ok = field(b); !ok {
+	rows := make([]click.Row, min(int(n), f.most))
+	used := 0
+	for range rows {
+		row, _, ok := field(b[used:])
+		if !ok {
 			return errTop
 		}
+		used += 4 + len(row)
+	}
+	if len(rows) == int(n) && used != len(b) {
+		return errTop
+	}
+	b = slices.Clone(b[:used])
+	for i := range rows {
+		var row, ad, count []byte
+		row, b, _ = field(b)
 		if ad, row, ok = field(row); !ok {
 			return errTop
 		}
@@ -65,10 +80,7 @@ func (t *top) UnmarshalCQL(_ gocql.TypeInfo, b []byte) error {
 		}
 		rows[i] = click.Row{Ad: ad, Count: int64(binary.BigEndian.Uint64(count))}
 	}
-	if len(b) != 0 {
-		return errTop
-	}
-	*t = rows
+	f.rows = rows
 	return nil
 }
 

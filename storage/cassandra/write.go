@@ -172,7 +172,7 @@ func (p *plan) add(s *session, b *storage.Batch) error {
 		if err != nil {
 			return err
 		}
-		p.requests = append(p.requests, []upsert{rankingRow(r, when)})
+		p.requests = append(p.requests, rankingRows(r, when))
 		days[window{r.Filter, calendar.Floor(r.Start, lengthsOf(r.Filter).counts)}] = true
 	}
 	for i := range b.Lineages {
