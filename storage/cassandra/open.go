@@ -57,7 +57,7 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{session: d, opts: o, slots: make(chan struct{}, o.InFlight), pace: newPace(o.InFlight)}
-	s.marks = newShared(s.readMarks)
+	s.marks = newShared(marksAtOnce, s.readMarks)
 	defer func() {
 		if err != nil {
 			d.Close()

@@ -22,7 +22,7 @@ type asker struct {
 }
 
 func newAsker(read func() (int, error)) *asker {
-	return &asker{shared: newShared(read), said: map[string]string{}}
+	return &asker{shared: newShared(1, read), said: map[string]string{}}
 }
 
 func (a *asker) ask(ctx context.Context, names ...string) {
@@ -104,16 +104,20 @@ func TestSharedHangs(t *testing.T) {
 		a.want(t, "")
 		time.Sleep(1)
 		a.want(t, "b:2 c:2")
-		a.ask(t.Context(), "d") // the round before it is over, though another hangs
+		a.ask(t.Context(), "d")
+		a.want(t, "b:2 c:2")
+		time.Sleep(patience)
 		a.want(t, "b:2 c:2 d:3")
 		close(let)
-		a.wg.Wait()
 		a.want(t, "a:1 b:2 c:2 d:3")
+		a.ask(t.Context(), "e") // and nobody waits any more
+		a.want(t, "a:1 b:2 c:2 d:3 e:4")
+		a.wg.Wait()
 	})
 }
 
-// TestSharedIsNew: whoever asks when, each answer is of a read that began after it was asked for, reads
-// follow each other, and they are as few as can be.
+// TestSharedIsNew: whoever asks when, each answer is of a read that began after it was asked for, no
+// more reads are under way than may be, and there are far fewer than questions.
 func TestSharedIsNew(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(50) {
@@ -124,10 +128,10 @@ func TestSharedIsNew(t *testing.T) {
 			for i := range took {
 				took[i] = time.Duration(1 + rng.IntN(10))
 			}
-			s := newShared(func() (int64, error) {
+			s := newShared(marksAtOnce, func() (int64, error) {
 				began := now.Add(1)
-				if under.Add(1) != 1 {
-					t.Error("two reads at once")
+				if n := under.Add(1); n > marksAtOnce {
+					t.Errorf("%d reads at once", n)
 				}
 				time.Sleep(took[reads.Add(1)])
 				under.Add(-1)
@@ -150,7 +154,7 @@ func TestSharedIsNew(t *testing.T) {
 			}
 			began := time.Now()
 			wg.Wait()
-			if n := reads.Load(); n > clients*questions/3 {
+			if n := reads.Load(); n > clients*questions/2 {
 				t.Errorf("%d reads for %d questions in %v", n, clients*questions, time.Since(began))
 			}
 		})
