@@ -57,6 +57,7 @@ func reconcileCommand() *cobra.Command {
 	c.Flags().StringVar(&o.Source, "source", "", "where the clicks are read from: "+strings.Join(recount.SourceNames, ", ")+" (default: the first that has all)")
 	c.Flags().BoolVar(&o.Repair, "repair", false, "put right what is wrong, and add clicks that came too late")
 	c.Flags().BoolVar(&o.Resume, "resume", false, "finish the repair that was left unfinished, over its own range")
+	c.Flags().BoolVar(&o.AsStored, "as-stored", false, "with --resume: end it without counting, with every count as it is stored, when its clicks are gone")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "repair without asking")
 	c.Flags().IntVar(&o.Limit, "limit", 50, "most differences that a table lists, 0 for all")
 	outputFlag(c, &o.Output, query.Table, query.JSON, query.CSV)

@@ -57,6 +57,7 @@ func replayCommand() *cobra.Command {
 	c.Flags().BoolVar(&q.Late, "with-late", false, "count clicks that came too late as well; where a correction did so before, they are in any case")
 	c.Flags().BoolVar(&q.Inexact, "inexact", false, "publish also what cannot be known to be exact")
 	c.Flags().BoolVar(&q.Resume, "resume", false, "finish the replay that was left unfinished")
+	c.Flags().BoolVar(&q.AsStored, "as-stored", false, "with --resume: end it without counting, with every count as it is stored, when its clicks are gone")
 	c.Flags().BoolVar(&yes, "yes", false, "publish without asking")
 	outputFlag(c, &o.Output, query.Table, query.JSON, query.CSV)
 	addKeys(c, askKeys...)
@@ -83,10 +84,10 @@ func consent(o *query.ReplayOptions, yes bool) error {
 // replayer replays into what this process stores in or answers from.
 func (p *process) replayer() *replay.Replayer {
 	return &replay.Replayer{
-		Clicks: p.clicks(), Control: p.topics.Control, Size: p.facts.Cluster.WindowMS, Top: p.cfg.Aggregator.Top,
+		Clicks: p.clicks(), Control: p.topics.Control,
 		Publisher: &correct.Publisher{
-			Log: p.log, Store: p.store, Topics: p.topics, Reducers: p.facts.Cluster.Reducers, Pace: p.cfg.Correction.RowsPerSecond, Dir: p.cfg.DataDir,
-			Clock: stream.Wall{}, Metrics: p.correct, Logger: p.logger,
+			Log: p.log, Store: p.store, Topics: p.topics, Reducers: p.facts.Cluster.Reducers, Window: p.facts.Cluster.WindowMS, Top: p.cfg.Aggregator.Top,
+			Pace: p.cfg.Correction.RowsPerSecond, Dir: p.cfg.DataDir, Clock: stream.Wall{}, Metrics: p.correct, Logger: p.logger,
 		},
 	}
 }

@@ -137,7 +137,7 @@ func (p *process) listen() error {
 		if err != nil {
 			return err
 		}
-		c.Clicks, c.Stored, c.Replay = p.clicks(), p.reconciler(), p.replayer()
+		c.Clicks, c.Stored, c.Replay, c.Ender = p.clicks(), p.reconciler(), p.replayer(), p.replayer().Publisher
 		server, err := api.New(c, p.store, p.status, p.unready, time.Now, p.logger, p.reg)
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/correct"
 	"github.com/clickagg/clickagg/internal/reconcile"
 	"github.com/clickagg/clickagg/internal/reconcile/cause"
 	"github.com/clickagg/clickagg/internal/recount"
@@ -79,6 +80,9 @@ type Reconciliation struct {
 type Repaired struct {
 	Counts  int64 `json:"counts"`  // that were changed
 	Records int64 `json:"records"` // that were put back into the raw store
+	// AsStored: what was unfinished was ended without counting, and nothing was compared. Counts are as they were stored, and so many ranked lists were put in order.
+	AsStored bool  `json:"as_stored,omitempty"`
+	Lists    int64 `json:"lists,omitempty"`
 }
 
 // CauseTotal is how much has a cause.
@@ -104,14 +108,17 @@ func (s *Server) reconcile(w http.ResponseWriter, c *call) error {
 // repair does the same, then has what is wrong put right, and streams the outcome of a second
 // comparison.
 func (s *Server) repair(w http.ResponseWriter, c *call) error {
-	resume, err := c.params.flag("resume")
+	resume, asStored, err := c.resumes()
 	if err != nil {
 		return err
+	}
+	if asStored {
+		return s.end(w, c, reconcile.What, func(e *correct.Ended) any { return ReconcileLine{Outcome: endedRepair(e)} })
 	}
 	var q reconcile.Question
 	if !resume {
 		q, err = s.reconciled(c)
-	} else if err = c.params.alone("resume"); err == nil && s.reconciler == nil {
+	} else if s.reconciler == nil {
 		err = noClicks()
 	}
 	if err != nil {
@@ -120,7 +127,7 @@ func (s *Server) repair(w http.ResponseWriter, c *call) error {
 	return s.steps(w, c, func(ctx context.Context, watch replay.Watch, line func(any) error) (any, error) {
 		done, report, err := s.reconciler.Repair(ctx, q, c.by(), resume, reconcileWatch(watch), eachDifference(line))
 		outcome := reconciliationOf(&report)
-		outcome.Repaired = &Repaired{done.Counts, done.Records}
+		outcome.Repaired = &Repaired{Counts: done.Counts, Records: done.Records}
 		return ReconcileLine{Outcome: outcome}, err
 	})
 }
@@ -160,6 +167,12 @@ func differenceOf(d *reconcile.Difference) *Difference {
 		out.Digests = &Digests{hex(d.Stored), hex(d.Raw), hex(d.Row.Late)}
 	}
 	return out
+}
+
+func endedRepair(e *correct.Ended) *Reconciliation {
+	return &Reconciliation{
+		StartTime: *Time(e.From), ToTime: *Time(e.To), ExactUntil: *Time(e.From), Causes: []CauseTotal{}, Repaired: &Repaired{AsStored: true, Lists: e.Lists},
+	}
 }
 
 func reconciliationOf(r *reconcile.Report) *Reconciliation {

@@ -50,6 +50,9 @@ type Replay struct {
 	Published bool      `json:"published"`
 	Number    int64     `json:"correction"` // of what was published; 0 when nothing had to be
 	Scanned   Scanned   `json:"scanned"`
+	// AsStored: what was unfinished was ended without counting. Counts are as they were stored; windows is how many
+	// ranked lists were put in order, and the other numbers say nothing.
+	AsStored bool `json:"as_stored,omitempty"`
 }
 
 // compare streams what a replay would change.
@@ -78,9 +81,12 @@ func (s *Server) compare(w http.ResponseWriter, c *call) error {
 
 // replay replays, and publishes what differs.
 func (s *Server) replay(w http.ResponseWriter, c *call) error {
-	resume, err := c.params.flag("resume")
+	resume, asStored, err := c.resumes("inexact")
 	if err != nil {
 		return err
+	}
+	if asStored {
+		return s.end(w, c, replay.What, func(e *correct.Ended) any { return ReplayLine{Outcome: endedReplay(e)} })
 	}
 	inexact, err := c.params.flag("inexact")
 	if err != nil {
@@ -98,8 +104,6 @@ func (s *Server) replay(w http.ResponseWriter, c *call) error {
 		run = func(ctx context.Context, watch replay.Watch) (replay.Report, error) {
 			return s.replayer.Run(ctx, q, watch)
 		}
-	} else if err := c.params.alone("resume", "inexact"); err != nil {
-		return err
 	} else if s.replayer == nil {
 		return noClicks()
 	}
@@ -151,4 +155,8 @@ func replayOf(r *replay.Report, published bool) *Replay {
 		StartTime: *Time(r.From), ToTime: *Time(r.To), Windows: r.Windows, Counts: r.Counts, Stored: r.Before, Clicks: r.After,
 		Exact: r.Exact(), Published: published, Number: r.Number, Scanned: scannedOf(&r.Recount),
 	}
+}
+
+func endedReplay(e *correct.Ended) *Replay {
+	return &Replay{StartTime: *Time(e.From), ToTime: *Time(e.To), Windows: e.Lists, Published: true, Number: e.Number, AsStored: true}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/control"
 	"github.com/clickagg/clickagg/internal/correct"
+	"github.com/clickagg/clickagg/internal/reconcile"
 	"github.com/clickagg/clickagg/internal/recount"
 	"github.com/clickagg/clickagg/internal/replay"
 )
@@ -53,6 +54,43 @@ func (r *replayer) Resume(_ context.Context, by string, inexact bool, watch repl
 	}
 	r.q, r.did = replay.Question{By: by, To: 60_000}, fmt.Sprint("resume ", inexact)
 	return r.report(watch)
+}
+
+// ender ends a correction, with three lists.
+type ender struct{ what, by string }
+
+func (e *ender) EndAsStored(_ context.Context, what, by string, watch func(correct.Progress) error) (correct.Ended, error) {
+	e.what, e.by = what, by
+	at := noon.UnixMilli()
+	return correct.Ended{From: at, To: at + 60_000, Lists: 3, Number: 2}, watch(correct.Progress{Phase: correct.Ordering, Done: 1, Total: 1})
+}
+
+// TestEndAsStored: what cannot be finished is ended without clicks, for replays and repairs alike, and the outcome says so.
+func TestEndAsStored(t *testing.T) {
+	t.Parallel()
+	e := &ender{}
+	s := makeServer(t, Config{Ender: e}, someClicks())
+	run(t, s)
+	const step = `{"progress":{"step":"holding ranked lists against the stored counts","done":1,"total":1}}` + "\n"
+	for path, want := range map[string][2]string{
+		"replays": {replay.What, `"windows":3,"counts":0,"stored":0,"clicks":0,"exact":false,"published":true,"correction":2,` +
+			`"scanned":{"source":"","sources":0,"records":0,"clicks":0,"whole":false,"unsure":0,"crowded":0},"as_stored":true}}` + "\n"},
+		"repairs": {reconcile.What, `"clean":false,"exact":false,"exact_until":"2019-11-24T12:00:00Z","counts":0,"stored":0,"records":0,"differences":0,"unexplained":0,"left_out":0,` +
+			`"unknown_offsets":0,"causes":[],"scanned":{"source":"","sources":0,"records":0,"clicks":0,"whole":false,"unsure":0,"crowded":0},` +
+			`"repaired":{"counts":0,"records":0,"as_stored":true,"lists":3}}}` + "\n"},
+	} {
+		at := s.URL() + "/v1/" + path
+		got := ask(t, http.MethodPost, at+"?resume=true&as_stored=true", nil)
+		if all := step + `{"outcome":{"start_time":"2019-11-24T12:00:00Z","to_time":"2019-11-24T12:01:00Z",` + want[1]; got.StatusCode != 200 || got.body != all || e.what != want[0] || !strings.HasPrefix(e.by, "somebody at") {
+			t.Errorf("HTTP %d, %+v\n got %s\nwant %s", got.StatusCode, e, got.body, all)
+		}
+		for _, bad := range []string{"?as_stored=true", "?resume=true&as_stored=true&inexact=true", "?resume=true&as_stored=true&last=1h", "?resume=true&as_stored=1"} {
+			if got := ask(t, http.MethodPost, at+bad, nil); got.StatusCode != 400 {
+				t.Errorf("%s%s: HTTP %d %s", path, bad, got.StatusCode, got.body)
+			}
+		}
+		checkProblem(t, ask(t, http.MethodPost, start(t, someClicks())+"/v1/"+path+"?resume=true&as_stored=true", nil), 404, "not_found")
+	}
 }
 
 func startReplaying(t *testing.T, r *replayer) string {

@@ -59,12 +59,12 @@ func (s *Server) makeRoutes() []*route {
 		{name: "audit", admin: true, path: "/v1/audit", params: []string{"start_time", "to_time", "last"}, makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, serve: s.audit},
 		{name: "reconcile", admin: true, path: "/v1/reconcile", params: []string{"start_time", "to_time", "last", "source"}, makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, serve: s.reconcile},
 		{
-			name: "repair", admin: true, path: "/v1/repairs", params: []string{"start_time", "to_time", "last", "source", "resume"},
+			name: "repair", admin: true, path: "/v1/repairs", params: []string{"start_time", "to_time", "last", "source", "resume", "as_stored"},
 			makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, changes: true, serve: s.repair,
 		},
 		{name: "compare", admin: true, path: "/v1/replay", params: replayParams, makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, serve: s.compare},
 		{
-			name: "replay", admin: true, path: "/v1/replays", params: append([]string{"resume", "inexact"}, replayParams...),
+			name: "replay", admin: true, path: "/v1/replays", params: append([]string{"resume", "inexact", "as_stored"}, replayParams...),
 			makes: []string{mediaJSONLines, "application/jsonl", mediaJSON}, question: true, stream: true, changes: true, serve: s.replay,
 		},
 		{name: "lineage", path: "/v1/lineage", params: []string{"start_time"}, question: true, serve: s.lineage},

@@ -45,6 +45,7 @@ type Config struct {
 	Clicks Recounter      // nil answers nothing from the clicks themselves
 	Stored Reconciler     // nil does not hold them against what is stored
 	Replay Replayer       // nil replays nothing
+	Ender  Ender          // nil ends no correction as stored
 	Drain  time.Duration  // how long Run waits for running questions in the end; 0 means 10 s
 
 	TLS         *tls.Config   // nil speaks plain HTTP
@@ -83,6 +84,7 @@ type Server struct {
 	recounter  Recounter
 	reconciler Reconciler
 	replayer   Replayer
+	ender      Ender
 	recounting chan struct{} // a place per running recount
 }
 
@@ -105,7 +107,7 @@ func New(c Config, store storage.Store, status func() Status, ready func() []Unr
 		answers: answer.New(store, c.Window), days: calendar.New(cmp.Or(c.Zone, time.UTC), c.Window), status: status, ready: ready, now: now,
 		log: log, metrics: newMetrics(registry), question: make(chan struct{}, questionsMax),
 		streams: make(chan struct{}, streamsMax), follows: access.NewShares(streamsEach), hub: newHub(), stopping: make(chan struct{}),
-		recounter: c.Clicks, reconciler: c.Stored, replayer: c.Replay, recounting: make(chan struct{}, recountsMax),
+		recounter: c.Clicks, reconciler: c.Stored, replayer: c.Replay, ender: c.Ender, recounting: make(chan struct{}, recountsMax),
 	}
 	if !s.loopback && (!s.secure || s.door.Open()) {
 		log.Warn("other machines can reach the API, which lacks TLS or does not ask who they are", zap.Stringer("address", l.Addr()))

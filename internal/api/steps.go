@@ -71,6 +71,45 @@ func (s *Server) steps(w http.ResponseWriter, c *call, work stepWork) error {
 	return line(stepLine{Problem: p})
 }
 
+// Ender ends a correction that was left unfinished, as [correct.Publisher] does.
+type Ender interface {
+	// EndAsStored is that of [correct.Publisher].
+	EndAsStored(ctx context.Context, what, by string, watch func(correct.Progress) error) (correct.Ended, error)
+}
+
+// resumes reads whether something is to be finished, and whether that is to end with the counts as they are stored. What was
+// begun says the rest, but for the parameters in more, which make no difference to what is ended as stored.
+func (c *call) resumes(more ...string) (resume, asStored bool, err error) {
+	if resume, err = c.params.flag("resume"); err != nil {
+		return false, false, err
+	}
+	if asStored, err = c.params.flag("as_stored"); err != nil {
+		return false, false, err
+	}
+	known := []string{"resume", "as_stored"}
+	switch {
+	case asStored && !resume:
+		return false, false, badRange.about("as_stored", "as_stored ends what was begun; it goes with resume=true")
+	case !asStored:
+		known = append(known, more...)
+	}
+	if resume {
+		err = c.params.alone(known...)
+	}
+	return resume, asStored, err
+}
+
+// end streams how a correction is ended as stored.
+func (s *Server) end(w http.ResponseWriter, c *call, what string, last func(*correct.Ended) any) error {
+	if s.ender == nil {
+		return noClicks()
+	}
+	return s.steps(w, c, func(ctx context.Context, watch replay.Watch, _ func(any) error) (any, error) {
+		e, err := s.ender.EndAsStored(ctx, what, c.by(), func(p correct.Progress) error { return watch(p.Phase, p.Done, p.Total) })
+		return last(&e), err
+	})
+}
+
 // stepProblem says why there is no outcome.
 func stepProblem(err error) error {
 	_, isInexact := errors.AsType[*replay.Inexact](err)

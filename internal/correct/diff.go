@@ -92,7 +92,7 @@ type Diff struct {
 	OldClicks int64 // as stored
 	Clicks    int64 // as they will be
 	Ads       int64
-	Top       []click.Row
+	Top       []click.Row // of the first of them, with their digests
 }
 
 // None tells whether nothing must change.
@@ -120,7 +120,7 @@ func Compare(start, size int64, filter string, stored *Stored, counted []click.R
 		if now.Count > 0 {
 			d.Clicks += now.Count
 			d.Ads++
-			best.Add(click.Row{Ad: ad, Count: now.Count})
+			best.Add(click.Row{Ad: ad, Count: now.Count, Digest: now.Digest})
 		}
 	})
 	d.Top = best.Sorted()

@@ -47,7 +47,15 @@ func (j *Job) Publish(ctx context.Context, watch func(Progress) error) error {
 	if err := j.hold(ctx); err != nil {
 		return err
 	}
-	for _, phase := range []func(context.Context, func(Progress) error) error{j.begin, j.say, j.await, j.release} {
+	if err := j.begin(ctx, watch); err != nil {
+		return fmt.Errorf("publish the correction: %w", err)
+	}
+	return j.publish(ctx, watch)
+}
+
+// publish says all changes under a hold that the store knows of, and ends the hold when it shows them.
+func (j *Job) publish(ctx context.Context, watch func(Progress) error) error {
+	for _, phase := range []func(context.Context, func(Progress) error) error{j.say, j.await, j.release} {
 		if err := phase(ctx, watch); err != nil {
 			return fmt.Errorf("publish the correction: %w", err)
 		}
@@ -100,14 +108,14 @@ func (j *Job) marked(ctx context.Context, step click.Step, phase string, watch f
 	}
 	h := j.Correction.Hold
 	all := int64(results.Partitions) * int64(j.Reducers)
-	return j.until(ctx, Progress{Phase: phase, Total: all}, watch, func() error {
+	return j.until(ctx, Progress{Phase: phase, Total: all}, watch, func(func() error) error {
 		messages := make([]stream.Message, j.Reducers)
 		for r := range messages {
 			c := click.Correction{Step: step, Number: h.Number, From: h.From, To: h.To}
 			messages[r] = stream.Message{Partition: int32(r), Value: c.Append(nil)}
 		}
 		return j.append(ctx, messages)
-	}, func() (done int64, err error) {
+	}, func(func() error) (done int64, err error) {
 		marks, err := j.Store.Marks(ctx)
 		for i := range marks {
 			if m := &marks[i]; m.Partitions == results.Partitions && m.Reducers == j.Reducers &&
@@ -119,15 +127,19 @@ func (j *Job) marked(ctx context.Context, step click.Step, phase string, watch f
 	})
 }
 
-// until says something, and again when it does not show for a while, until all of it is done.
-func (j *Job) until(ctx context.Context, p Progress, watch func(Progress) error, say func() error, look func() (int64, error)) error {
-	if err := say(); err != nil {
+// until says something, and again when it does not show for a while, until all of it is done. Both are to call tick where they
+// take long, and may end before they said or looked at everything.
+func (j *Job) until(ctx context.Context, p Progress, watch func(Progress) error,
+	say func(tick func() error) error, look func(tick func() error) (int64, error),
+) error {
+	tick := func() error { return watch(p) }
+	if err := say(tick); err != nil {
 		return err
 	}
 	said := j.Clock.Now()
 	moved := said
 	for {
-		done, err := look()
+		done, err := look(tick)
 		if err != nil && !errors.Is(err, storage.ErrUnavailable) {
 			return err
 		}
@@ -135,7 +147,7 @@ func (j *Job) until(ctx context.Context, p Progress, watch func(Progress) error,
 		if done > p.Done {
 			moved, p.Done = now, done
 		}
-		if err := watch(p); err != nil {
+		if err := tick(); err != nil {
 			return err
 		}
 		switch {
@@ -144,10 +156,10 @@ func (j *Job) until(ctx context.Context, p Progress, watch func(Progress) error,
 		case now.Sub(moved) >= stuckWait:
 			return ErrStuck
 		case now.Sub(said) >= sayWait:
-			if err := say(); err != nil {
+			if err := say(tick); err != nil {
 				return err
 			}
-			said = now
+			said = j.Clock.Now()
 		}
 		if err := j.Clock.Sleep(ctx, pollWait); err != nil {
 			return err
@@ -197,31 +209,38 @@ func (j *Job) sayOne(ctx context.Context, e *entry) (rows int64, err error) {
 	return rows, err
 }
 
-// await waits until the store shows all changes.
+// await waits until the store shows all changes. What it does not show after a while is said again, for a while and the rest
+// later: to say much takes long, and most of it shows meanwhile.
 func (j *Job) await(ctx context.Context, watch func(Progress) error) error {
 	left := slices.Clone(j.spool.entries)
 	all := int64(len(left))
 	first := true
-	return j.until(ctx, Progress{Phase: Storing, Total: all}, watch, func() error {
+	again := func(tick func() error) error {
 		if first {
 			first = false
 			return nil // just said
 		}
-		for i := range left {
-			if _, err := j.sayOne(ctx, &left[i]); err != nil {
+		n := 0
+		for begun := j.Clock.Now(); n < len(left) && j.Clock.Now().Sub(begun) < sayWait; n++ {
+			if err := tick(); err != nil {
+				return err
+			}
+			if _, err := j.sayOne(ctx, &left[n]); err != nil {
 				return err
 			}
 		}
+		left = slices.Concat(left[n:], left[:n])
 		return nil
-	}, func() (int64, error) {
+	}
+	return j.until(ctx, Progress{Phase: Storing, Total: all}, watch, again, func(tick func() error) (int64, error) {
 		var failed error
 		left = slices.DeleteFunc(left, func(e entry) bool {
 			if failed != nil {
 				return false
 			}
 			shown, err := j.shown(ctx, &e)
-			failed = err
-			return shown
+			failed = errors.Join(err, tick())
+			return shown && failed == nil
 		})
 		return all - int64(len(left)), failed
 	})

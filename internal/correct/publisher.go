@@ -32,8 +32,10 @@ type Busy struct{ Other control.Correction }
 
 func (b *Busy) Error() string {
 	return fmt.Sprintf("a %s that %s began at %s has not ended: if it does not run any more, finish it first, with clickagg %[1]s --resume",
-		b.Other.What, b.Other.By, time.UnixMilli(b.Other.Since).UTC().Format(time.RFC3339))
+		b.Other.What, b.Other.By, moment(b.Other.Since))
 }
+
+func moment(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
 // Publisher publishes corrections. It is safe for concurrent use.
 type Publisher struct {
@@ -41,6 +43,8 @@ type Publisher struct {
 	Store    storage.Store
 	Topics   click.Topics
 	Reducers int32  // partitions of the partials topic
+	Window   int64  // size of windows, ms
+	Top      int    // ads of a ranked list that is made without counting
 	Pace     int    // most rows that are said in a second, give or take one record
 	Dir      string // where the file of a job lies; the system's place for temporary files when empty
 	Clock    stream.Clock
@@ -142,9 +146,6 @@ func (j *Job) Add(d *Diff) error {
 	return j.spool.add(d)
 }
 
-// Rows is how many counts were added.
-func (j *Job) Rows() int64 { return j.spool.rows }
-
 // End says that the correction has ended, and how. Without Publish before it, nothing has changed.
 func (j *Job) End(ctx context.Context, outcome string) error {
 	if err := control.NoteCorrected(ctx, j.Log, j.Topics.Control, &j.Correction, outcome); err != nil {
@@ -160,8 +161,12 @@ const endWait = 10 * time.Second
 // GiveUp ends a correction that failed, and returns why it did, unless a part of it may be stored already: what has a hold must be
 // resumed. So nobody has to finish what cannot be done. It is said also when ctx is done.
 func (j *Job) GiveUp(ctx context.Context, why error) error {
-	if j.Correction.Hold.Number > 0 || errors.Is(why, ErrTaken) {
+	switch h := &j.Correction.Hold; {
+	case errors.Is(why, ErrTaken):
 		return why
+	case h.Number > 0:
+		return fmt.Errorf("%w; a part of the %s was published already, so answers from %s to %s stay provisional until clickagg %[2]s --resume has finished it, "+
+			"or, if its clicks are gone for good, with --as-stored has ended it with the counts as they are", why, j.Correction.What, moment(h.From), moment(h.To))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
 	defer cancel()

@@ -43,7 +43,8 @@ func newSpool(dir string) (*spool, error) {
 	return &spool{file: f}, nil
 }
 
-// add keeps the records of a difference: rows, as many to a record as fit, and in the last one the list.
+// add keeps the records of a difference: rows, as many to a record as fit, and in the last one the list. Where the
+// list alone is new one count is said once more as it is, as only counts tell a writer that the window's hour has changed.
 func (s *spool) add(d *Diff) error {
 	s.buf = s.buf[:0]
 	c := click.Correction{Step: click.Change, Number: 1, From: d.Start, To: d.Start + d.Size, Filter: d.Filter, Revision: d.Revision}
@@ -61,6 +62,11 @@ func (s *spool) add(d *Diff) error {
 		}
 		c.Rows = append(c.Rows, click.Row{Ad: d.Changes[i].Ad, Count: d.Changes[i].New, Digest: d.Changes[i].NewDigest})
 	}
+	s.rows += int64(len(d.Changes))
+	if len(d.Changes) == 0 && len(d.Top) > 0 {
+		c.Rows = append(c.Rows, d.Top[0])
+		s.rows++
+	}
 	for i := range d.Top {
 		size += len(d.Top[i].Ad) + 8
 	}
@@ -74,7 +80,6 @@ func (s *spool) add(d *Diff) error {
 	}
 	s.entries = append(s.entries, entry{d.Start, d.Size, d.Filter, s.end})
 	s.end += int64(len(s.buf))
-	s.rows += int64(len(d.Changes))
 	return nil
 }
 

@@ -283,7 +283,7 @@ func (c clock) Sleep(ctx context.Context, d time.Duration) error {
 
 func (w *world) publisher() *Publisher {
 	return &Publisher{
-		Log: crashing{w.log, w}, Store: w.store, Topics: w.topics, Reducers: reducers, Pace: 1000, Dir: w.t.TempDir(),
+		Log: crashing{w.log, w}, Store: w.store, Topics: w.topics, Reducers: reducers, Window: minute, Top: 3, Pace: 1000, Dir: w.t.TempDir(),
 		Clock: clock{w}, Metrics: NewMetrics(nil), Logger: zap.NewNop(),
 	}
 }

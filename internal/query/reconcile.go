@@ -23,6 +23,7 @@ type ReconcileOptions struct {
 	Source   string       // where the clicks are read from; empty leaves it to the API
 	Repair   bool         // put right what is wrong
 	Resume   bool         // finish the repair that was left unfinished: neither range nor source is used
+	AsStored bool         // with Resume: end it with the counts as they are stored
 	Output   string       // Table, JSON or CSV
 	Limit    int          // most differences that a table lists; 0 for all
 	Width    int          // columns a table may take; 0 for any number
@@ -42,7 +43,9 @@ func Reconcile(ctx context.Context, c *client.Client, o ReconcileOptions, w io.W
 		return err
 	}
 	if o.Resume && (o.Repair || o.Range != (client.Range{}) || o.Source != "") {
-		return fmt.Errorf("%w: --resume goes alone: what it is about was said when it began", ErrUsage)
+		return fmt.Errorf("%w: --resume goes with --as-stored only: what it is about was said when it began", ErrUsage)
+	} else if o.AsStored && !o.Resume {
+		return fmt.Errorf("%w: --as-stored goes with --resume", ErrUsage)
 	}
 	out := reconciliation{All: []*api.Difference{}}
 	bar := steps{start: o.Progress}
@@ -58,7 +61,7 @@ func Reconcile(ctx context.Context, c *client.Client, o ReconcileOptions, w io.W
 	}
 	switch {
 	case o.Resume:
-		out.Reconciliation, err = c.ResumeRepair(ctx, line)
+		out.Reconciliation, err = c.ResumeRepair(ctx, o.AsStored, line)
 	case o.Repair:
 		out.Reconciliation, err = c.Repair(ctx, o.Range, o.Source, line)
 	default:
@@ -123,6 +126,9 @@ func differenceRows(all []*api.Difference) [][]string {
 
 // text is a page for whoever has to decide what to do.
 func (r *reconciliation) text(limit, width int) string {
+	if d := r.Repaired; d != nil && d.AsStored {
+		return ended("repair", &r.StartTime, &r.ToTime, d.Lists)
+	}
 	var b strings.Builder
 	t := table{columns: []column{
 		{title: "TIME"}, {title: "FILTER"}, {title: "AD", shrinks: true, middle: true}, {title: "STORED", right: true}, {title: "CLICKS", right: true},

@@ -35,7 +35,9 @@ type ReplayOptions struct {
 // totals, and returns ErrDiffers if there is one. Otherwise what differs is published, after Agree was told what that is.
 func Replay(ctx context.Context, c *client.Client, o ReplayOptions, w io.Writer) error {
 	if q := &o.Question; q.Resume && (o.DryRun || q.Range != (client.Range{}) || len(q.Ads) > 0 || q.Source != "" || q.Late) {
-		return fmt.Errorf("%w: --resume goes with --inexact only: what it is about was said when it began", ErrUsage)
+		return fmt.Errorf("%w: --resume goes with --inexact or --as-stored only: what it is about was said when it began", ErrUsage)
+	} else if q.AsStored && (!q.Resume || q.Inexact) {
+		return fmt.Errorf("%w: --as-stored goes with --resume, and counts nothing, so there is nothing --inexact", ErrUsage)
 	}
 	steps := stepper{start: o.Progress}
 	defer steps.finish()
@@ -64,6 +66,10 @@ func Replay(ctx context.Context, c *client.Client, o ReplayOptions, w io.Writer)
 	steps.finish()
 	if err != nil {
 		return blame(err)
+	}
+	if done.AsStored {
+		_, err := io.WriteString(w, ended("replay", &done.StartTime, &done.ToTime, done.Windows))
+		return err
 	}
 	text := differs(&done)
 	if done.Number > 0 {
@@ -144,6 +150,13 @@ func differs(r *api.Replay) string {
 			progress.Group(r.Windows), plural(r.Windows, "window"), progress.Group(r.Stored), progress.Group(r.Clicks))
 	}
 	return text + scanned(r.Exact, &r.Scanned) + "\n"
+}
+
+// ended says that something was ended with the counts as they are stored.
+func ended(what string, from, to *time.Time, lists int64) string {
+	return fmt.Sprintf("the %s of %s to %s was ended with the counts as they are stored; %s ranked %s put in order\n"+
+		"what they should be is not known: hold them against what clicks there are with clickagg reconcile\n",
+		what, instant(from), instant(to), progress.Group(lists), plural(lists, "list"))
 }
 
 // changes writes counts that differ, one after the other, and the totals.

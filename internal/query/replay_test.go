@@ -144,13 +144,43 @@ func TestResumeGoesAlone(t *testing.T) {
 	for name, o := range map[string]ReplayOptions{
 		"--from": {Question: client.ReplayQuestion{Range: client.Range{From: "1"}}}, "--ad": {Question: client.ReplayQuestion{Ads: []string{"a"}}},
 		"--filter": {Question: client.ReplayQuestion{Range: client.Range{Filter: "de"}}}, "--source": {Question: client.ReplayQuestion{Source: "raw"}},
-		"--with-late": {Question: client.ReplayQuestion{Late: true}}, "--dry-run": {DryRun: true},
+		"--as-stored and --inexact": {Question: client.ReplayQuestion{AsStored: true, Inexact: true}},
+		"--with-late":               {Question: client.ReplayQuestion{Late: true}}, "--dry-run": {DryRun: true},
 	} {
 		c, asked := serveReplays(t, "", "")
 		o.Question.Resume = true
 		if err := Replay(t.Context(), c, o, io.Discard); !errors.Is(err, ErrUsage) || len(*asked) > 0 {
 			t.Errorf("%s: %v, asked %v", name, err, *asked)
 		}
+	}
+}
+
+// TestEndedAsStored: what is ended as stored is told as that, and not as a comparison; it goes with --resume only.
+func TestEndedAsStored(t *testing.T) {
+	t.Parallel()
+	const outcome = `{"outcome":{"start_time":"2019-11-24T11:00:00Z","to_time":"2019-11-24T12:00:00Z",%s}}` + "\n"
+	const text = "the %s of 2019-11-24T11:00:00Z to 2019-11-24T12:00:00Z was ended with the counts as they are stored; 2 ranked lists put in order\n" +
+		"what they should be is not known: hold them against what clicks there are with clickagg reconcile\n"
+	c, asked := serveReplays(t, "", fmt.Sprintf(outcome, `"windows":2,"correction":7,"as_stored":true`))
+	var b bytes.Buffer
+	err := Replay(t.Context(), c, ReplayOptions{Question: client.ReplayQuestion{Resume: true, AsStored: true}}, &b)
+	check(t, b.String(), err, fmt.Sprintf(text, "replay"))
+	if strings.Join(*asked, " ") != "POST /v1/replays?as_stored=true&resume=true" {
+		t.Error(*asked)
+	}
+	if err := Replay(t.Context(), c, ReplayOptions{Question: client.ReplayQuestion{AsStored: true}}, &b); !errors.Is(err, ErrUsage) || len(*asked) != 1 {
+		t.Errorf("%v, %v", err, *asked)
+	}
+	c, asked = serveReplays(t, "", fmt.Sprintf(outcome, `"repaired":{"as_stored":true,"lists":2}`))
+	b.Reset()
+	if err := Reconcile(t.Context(), c, ReconcileOptions{Resume: true, AsStored: true, Output: Table}, &b); !errors.Is(err, ErrDifferences) || b.String() != fmt.Sprintf(text, "repair") {
+		t.Errorf("%v, %s", err, b.String())
+	}
+	if strings.Join(*asked, " ") != "POST /v1/repairs?as_stored=true&resume=true" {
+		t.Error(*asked)
+	}
+	if err := Reconcile(t.Context(), c, ReconcileOptions{AsStored: true, Output: Table}, &b); !errors.Is(err, ErrUsage) || len(*asked) != 1 {
+		t.Errorf("%v, %v", err, *asked)
 	}
 }
 

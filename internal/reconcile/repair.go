@@ -226,21 +226,18 @@ func (w *repair) compare(ctx context.Context, win *recount.Window) error {
 	d := correct.Compare(win.Start, w.Size, win.Filter, &stored, Whole(win), w.Top, nil)
 	w.done.Counts += int64(len(d.Changes))
 	if wrong && len(d.Changes) == 0 {
-		d.List = true
-		if d.Changes, err = w.again(ctx, win); err != nil {
-			return err
+		d.List = true // which has its hour added up again,
+		if d.Ads == 0 {
+			if d.Changes, err = w.none(ctx, win); err != nil { // and this one as well
+				return err
+			}
 		}
 	}
 	return w.job.Add(&d)
 }
 
-// again is a count of the window said once more as it is: a writer that meets one has the hour added up
-// again. Where there is none, it is that of an ad of the hour, which has no click in the window.
-func (w *repair) again(ctx context.Context, win *recount.Window) (one []correct.Change, err error) {
-	if all := Whole(win); len(all) > 0 {
-		r := &all[0]
-		return []correct.Change{{Ad: r.Ad, Old: r.Count, New: r.Count, OldDigest: r.Digest, NewDigest: r.Digest}}, nil
-	}
+// none is the count of a window without a click: none of an ad that its hour or day has.
+func (w *repair) none(ctx context.Context, win *recount.Window) (one []correct.Change, err error) {
 	hour := calendar.Hour(win.Start)
 	for u := storage.Hour; u <= storage.Day && one == nil; u++ {
 		from := hour.From

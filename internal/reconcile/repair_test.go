@@ -55,8 +55,8 @@ func (j *job) Publish(_ context.Context, watch func(correct.Progress) error) err
 		}
 		j.rows(version, d.Start, d.Size, d.Filter, rows...)
 		j.list(version, d.Start, d.Size, d.Filter, d.Clicks, d.Ads, d.Top...)
-		if len(rows) == 0 {
-			continue // a list touches nothing
+		if len(rows) == 0 && len(d.Top) == 0 {
+			continue // nothing is said that would touch the hour
 		}
 		touch := storage.Touch{Hour: calendar.Hour(d.Start).From, Offset: version}
 		if err := j.store.Apply(j.Context(), &storage.Batch{Touches: []storage.Touch{touch}}); err != nil {
@@ -136,6 +136,17 @@ func TestRepairOfHours(t *testing.T) {
 	}
 	if !slices.Equal(got, []string{"60 kr 0", "61 000 2"}) {
 		t.Error(got)
+	}
+}
+
+// TestRepairOfAnEmptyHour: an hour of a filter that no click of it passed is made again as well.
+func TestRepairOfAnEmptyHour(t *testing.T) {
+	t.Parallel()
+	w := some(t)
+	w.rows(2, base+hour, hour, "kr/1h", click.Row{Ad: []byte("z"), Count: 7})
+	lines, done, report, err := w.repair(0, 200, false)
+	if err != nil || len(lines) != 1 || done.Counts != 0 || !report.Clean() || len(w.job.diffs) != 1 || w.job.diffs[0].Ads != 0 {
+		t.Errorf("%q %+v %+v %v", lines, done, report, err)
 	}
 }
 

@@ -64,8 +64,8 @@ func installation(b *testing.B, span recount.Range) *Replayer {
 	log, topics := new(memory.Log), click.TopicsOf("c")
 	log.Create(topics.Control, 1)
 	return &Replayer{
-		Control: topics.Control, Size: minute, Top: 100,
-		Publisher: &correct.Publisher{Log: log, Store: store, Topics: topics, Reducers: 1, Clock: stream.Wall{}, Logger: zap.NewNop()},
+		Control:   topics.Control,
+		Publisher: &correct.Publisher{Log: log, Store: store, Topics: topics, Reducers: 1, Window: minute, Top: 100, Clock: stream.Wall{}, Logger: zap.NewNop()},
 	}
 }
 

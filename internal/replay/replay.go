@@ -55,8 +55,6 @@ type Replayer struct {
 	Clicks    Clicks
 	Publisher *correct.Publisher // with the store that is compared
 	Control   string             // topic
-	Size      int64              // of windows, ms
-	Top       int                // ads of a ranked list
 }
 
 // Question says what is replayed.
@@ -153,7 +151,8 @@ func (r *Replayer) work(ctx context.Context, q *Question, j *correct.Job, watch 
 
 // check rounds a question to whole windows and refuses what cannot be replayed.
 func (r *Replayer) check(ctx context.Context, q *Question) error {
-	q.From, q.To = q.From-q.From%r.Size, q.To-q.To%r.Size
+	size := r.Publisher.Window
+	q.From, q.To = q.From-q.From%size, q.To-q.To%size
 	if q.From < 0 || q.From >= q.To {
 		return fmt.Errorf("%w: it has no whole window", ErrRange)
 	}
@@ -165,7 +164,7 @@ func (r *Replayer) check(ctx context.Context, q *Question) error {
 	case closed == click.None:
 		return fmt.Errorf("%w: no window is closed for good yet", ErrRange)
 	case q.To > closed:
-		return fmt.Errorf("%w: windows are closed for good until %s; ask for no later ones", ErrRange, moment(closed-closed%r.Size))
+		return fmt.Errorf("%w: windows are closed for good until %s; ask for no later ones", ErrRange, moment(closed-closed%size))
 	}
 	return nil
 }
@@ -246,7 +245,7 @@ func (c *comparison) take(ctx context.Context, w *recount.Window) error {
 func (c *comparison) until(ctx context.Context, start int64, filter string) error {
 	for c.next < start || c.next == start && c.done < len(c.filters) && c.filters[c.done] < filter {
 		if c.done == len(c.filters) {
-			c.next, c.done = c.next+c.Size, 0
+			c.next, c.done = c.next+c.Publisher.Window, 0
 			continue
 		}
 		f := c.filters[c.done]
@@ -262,12 +261,12 @@ func (c *comparison) one(ctx context.Context, start int64, filter string, counte
 	if err := c.tick(); err != nil {
 		return err
 	}
-	stored, err := correct.Read(ctx, c.Publisher.Store, filter, start, c.Size)
+	stored, err := correct.Read(ctx, c.Publisher.Store, filter, start, c.Publisher.Window)
 	if err != nil {
 		return err
 	}
 	stored.Note(filter, start, &c.copies)
-	d := correct.Compare(start, c.Size, filter, &stored, counted, c.Top, c.q.Ads)
+	d := correct.Compare(start, c.Publisher.Window, filter, &stored, counted, c.Publisher.Top, c.q.Ads)
 	if filter == click.FilterAll {
 		c.report.Before += d.OldClicks
 		c.report.After += d.Clicks

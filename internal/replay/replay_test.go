@@ -102,9 +102,9 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, log: log, clicks: c}
 	topics := click.TopicsOf("c")
 	b.Replayer = Replayer{
-		Clicks: c, Control: topics.Control, Size: minute, Top: 9,
+		Clicks: c, Control: topics.Control,
 		Publisher: &correct.Publisher{
-			Log: log, Store: store, Topics: topics, Reducers: 1, Pace: 1000, Dir: t.TempDir(), Clock: stream.Wall{}, Metrics: correct.NewMetrics(nil), Logger: zap.NewNop(),
+			Log: log, Store: store, Topics: topics, Reducers: 1, Window: minute, Top: 9, Pace: 1000, Dir: t.TempDir(), Clock: stream.Wall{}, Metrics: correct.NewMetrics(nil), Logger: zap.NewNop(),
 		},
 	}
 	return b

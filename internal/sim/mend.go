@@ -139,12 +139,12 @@ type operator struct {
 
 func (w *world) mend(ctx context.Context, p *proc) error {
 	publisher := &correct.Publisher{
-		Log: w.mutant.log(handle{p}, w), Store: client{p: p}, Topics: w.topics, Reducers: int32(w.cfg.reducers), Pace: 1000,
+		Log: w.mutant.log(handle{p}, w), Store: client{p: p}, Topics: w.topics, Reducers: int32(w.cfg.reducers), Window: w.cfg.size, Top: ranked, Pace: 1000,
 		Clock: clock{p}, Metrics: correct.NewMetrics(nil), Logger: zap.NewNop(),
 	}
 	o := operator{
 		p,
-		&replay.Replayer{Clicks: clicks{p}, Control: w.topics.Control, Size: w.cfg.size, Top: ranked, Publisher: publisher},
+		&replay.Replayer{Clicks: clicks{p}, Control: w.topics.Control, Publisher: publisher},
 		&reconcile.Reconciler{
 			Store: publisher.Store, Clicks: clicks{p}, Size: w.cfg.size, Horizon: w.cfg.rules.horizon, Top: ranked, Begin: reconcile.By(publisher),
 		},

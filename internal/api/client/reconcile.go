@@ -22,9 +22,13 @@ func (c *Client) Repair(ctx context.Context, r Range, source string, line func(*
 	return c.reconcile(ctx, http.MethodPost, "/v1/repairs", reconcileQuery(r, source), line)
 }
 
-// ResumeRepair finishes the repair that was left unfinished.
-func (c *Client) ResumeRepair(ctx context.Context, line func(*api.ReconcileLine) error) (api.Reconciliation, error) {
-	return c.reconcile(ctx, http.MethodPost, "/v1/repairs", query("resume", "true"), line)
+// ResumeRepair finishes the repair that was left unfinished; as stored it ends it with the counts as they are.
+func (c *Client) ResumeRepair(ctx context.Context, asStored bool, line func(*api.ReconcileLine) error) (api.Reconciliation, error) {
+	values := query("resume", "true")
+	if asStored {
+		values.Set("as_stored", "true")
+	}
+	return c.reconcile(ctx, http.MethodPost, "/v1/repairs", values, line)
 }
 
 func reconcileQuery(r Range, source string) url.Values {

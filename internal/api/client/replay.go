@@ -16,7 +16,9 @@ type ReplayQuestion struct {
 	Source  string   // where clicks are read from; empty leaves it to the API
 	Late    bool     // count clicks that came too late as well
 	Inexact bool     // publish also what cannot be known to be exact
-	Resume  bool     // finish what was begun: nothing but Inexact is used then
+	Resume  bool     // finish what was begun: nothing but Inexact and AsStored is used then
+	// AsStored ends what was begun with the counts as they are stored.
+	AsStored bool
 }
 
 // Compare asks what a replay would change, which may take long. It calls line for all that comes before
@@ -31,6 +33,9 @@ func (c *Client) Replay(ctx context.Context, q ReplayQuestion, line func(*api.Re
 	values := q.query()
 	if q.Resume {
 		values = query("resume", "true")
+	}
+	if q.AsStored {
+		values.Set("as_stored", "true")
 	}
 	if q.Inexact {
 		values.Set("inexact", "true")
