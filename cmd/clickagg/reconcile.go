@@ -79,7 +79,8 @@ func (p *process) reconcileRole() *role {
 	when, _ := schedule.Parse(p.cfg.Reconcile.Schedule) // and here too
 	k := &reconcile.Keeper{
 		Reconciler: p.reconciler(), Schedule: when, Zone: zone, Range: p.cfg.Reconcile.Range,
-		Clock: stream.Wall{}, Metrics: p.reconcile, Logger: p.logger,
+		Memory: reconcile.GroupMemory{Log: p.log, Group: p.group(roleReconcile), Of: numbered(p.topics.Control, 1)[0], Clock: stream.Wall{}},
+		Clock:  stream.Wall{}, Metrics: p.reconcile, Logger: p.logger,
 	}
 	if !p.has(roleMapper, roleRaw, roleAPI) { // which look for new inputs themselves
 		p.beside = append(p.beside, func(ctx context.Context) error {

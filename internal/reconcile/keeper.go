@@ -11,12 +11,13 @@ import (
 	"github.com/clickagg/clickagg/internal/stream"
 )
 
-// Keeper runs a Reconciler again and again.
+// Keeper runs a Reconciler again and again. What was due while no process ran it is made up, back to a week.
 type Keeper struct {
 	*Reconciler
 	Schedule schedule.Schedule
 	Zone     *time.Location // of the schedule's days
 	Range    time.Duration  // how far back each run goes
+	Memory   Memory
 	Clock    stream.Clock
 	Metrics  *Metrics
 	Logger   *zap.Logger
@@ -25,8 +26,9 @@ type Keeper struct {
 }
 
 const (
-	retryWait = 5 * time.Minute // after a run that failed, unless the next is due sooner
-	spoken    = 20              // differences that the log names one by one
+	retryWait  = 5 * time.Minute    // after a run that failed
+	spoken     = 20                 // differences that the log names one by one
+	missedMost = 7 * 24 * time.Hour // how far back what was missed is made up: of more the topics have no clicks, with the retention they have by default
 )
 
 // AtWork tells whether Run is running.
@@ -39,25 +41,51 @@ func (k *Keeper) Run(ctx context.Context) error {
 		k.Metrics.forget()
 		k.atWork.Store(false)
 	}()
-	failed := false
-	for {
-		now := k.Clock.Now()
-		due := k.Schedule.Next(now.In(k.Zone))
-		if soon := now.Add(retryWait); failed && soon.Before(due) {
-			due = soon
+	for ctx.Err() == nil {
+		last, err := k.Memory.Last(ctx)
+		if err == nil {
+			err = k.from(ctx, last)
 		}
-		if k.Clock.Sleep(ctx, due.Sub(now)) != nil {
-			return nil
-		}
-		err := k.once(ctx, due)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if failed = err != nil; failed {
-			k.Metrics.runs.WithLabelValues(outcomeFailed).Inc()
-			k.Logger.Warn("what is stored could not be held against the clicks; it is tried again", zap.Error(err))
+		k.Metrics.runs.WithLabelValues(outcomeFailed).Inc()
+		k.Logger.Warn("what is stored could not be held against the clicks; it is tried again", zap.Error(err))
+		_ = k.Clock.Sleep(ctx, retryWait) // an error is that of ctx
+	}
+	return nil
+}
+
+// from compares what is due after a time, until a run fails or ctx ends.
+func (k *Keeper) from(ctx context.Context, last time.Time) error {
+	for {
+		now := k.Clock.Now()
+		due := k.due(last, now)
+		if err := k.Clock.Sleep(ctx, due.Sub(now)); err != nil { // not at all for what was missed
+			return err
+		}
+		if err := k.once(ctx, due); err != nil {
+			return err
+		}
+		if last = due; ctx.Err() == nil {
+			if err := k.Memory.Note(ctx, due); err != nil {
+				k.Logger.Warn("until when what is stored was held against the clicks is not remembered; after a restart it is done again", zap.Error(err))
+			}
 		}
 	}
+}
+
+// due is the time whose range is to be compared next, when all up to last was. Of those that are over, some are left out where
+// the range of a later one has no gap to what was compared.
+func (k *Keeper) due(last, now time.Time) time.Time {
+	if least := now.Add(-missedMost); last.Before(least) {
+		last = least
+	}
+	due := k.Schedule.Next(last.In(k.Zone))
+	for next := k.Schedule.Next(due); !next.After(now) && !next.Add(-k.Range).After(last); next = k.Schedule.Next(next) {
+		due = next
+	}
+	return due
 }
 
 // once compares what lies within the range before a time.
@@ -78,7 +106,7 @@ func (k *Keeper) once(ctx context.Context, to time.Time) error {
 	}
 	k.Metrics.ran(k.Clock.Now(), &report)
 	say := k.Logger.Info
-	if !report.Clean() && report.From < report.To {
+	if !report.Clean() && report.outcome() != outcomeEmpty {
 		say = k.Logger.Error
 	}
 	say("held against the clicks", zap.String("outcome", report.outcome()), zap.Time("from", time.UnixMilli(report.From).UTC()), zap.Time("to", time.UnixMilli(report.To).UTC()),

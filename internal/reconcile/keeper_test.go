@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -17,6 +18,7 @@ import (
 	"github.com/clickagg/clickagg/internal/recount"
 	"github.com/clickagg/clickagg/internal/schedule"
 	"github.com/clickagg/clickagg/internal/stream"
+	"github.com/clickagg/clickagg/internal/stream/memory"
 	"github.com/clickagg/clickagg/storage"
 )
 
@@ -71,6 +73,137 @@ func (nothing) Restore(context.Context, click.Source, int64, int64) error {
 	return errors.New("not asked")
 }
 
+// remembered is away at first, if it is to be.
+type remembered struct {
+	last  time.Time
+	away  int // calls
+	noted []time.Time
+}
+
+func (m *remembered) Last(context.Context) (time.Time, error) {
+	if m.away--; m.away >= 0 {
+		return time.Time{}, errors.New("away")
+	}
+	return m.last, nil
+}
+
+func (m *remembered) Note(_ context.Context, at time.Time) error {
+	m.last, m.noted = at, append(m.noted, at)
+	return nil
+}
+
+// TestKeeperMakesUp: what was due while no process ran it is compared at once, night by night, but no further back than a week,
+// and noted; where ranges overlap those are left out that others cover.
+func TestKeeperMakesUp(t *testing.T) {
+	t.Parallel()
+	const night = 24 * time.Hour
+	for name, c := range map[string]struct {
+		schedule string
+		back     time.Duration // of the range
+		down     time.Duration // since the last was noted
+		away     int
+		want     []time.Duration // the ends of the ranges, before the process started
+	}{
+		"nothing was missed":               {schedule: "02:00", back: 26 * time.Hour, down: 9 * time.Hour},
+		"a night":                          {schedule: "02:00", back: 26 * time.Hour, down: night, want: []time.Duration{10 * time.Hour}},
+		"a night, and the log is away":     {schedule: "02:00", back: 26 * time.Hour, down: night, away: 2, want: []time.Duration{10 * time.Hour}},
+		"three nights":                     {schedule: "02:00", back: 26 * time.Hour, down: 3 * night, want: []time.Duration{58 * time.Hour, 34 * time.Hour, 10 * time.Hour}},
+		"three nights, with longer ranges": {schedule: "02:00", back: 72 * time.Hour, down: 3 * night, want: []time.Duration{10 * time.Hour}},
+		"a year":                           {schedule: "24h", back: 24 * time.Hour, down: 365 * night, want: []time.Duration{156 * time.Hour, 132 * time.Hour, 108 * time.Hour, 84 * time.Hour, 60 * time.Hour, 36 * time.Hour, 12 * time.Hour}},
+		"hours, with a day's range":        {schedule: "1h", back: 24 * time.Hour, down: 5 * time.Hour, want: []time.Duration{0}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(60*night + 12*time.Hour) // it is noon of 2000-03-01
+			when, err := schedule.Parse(c.schedule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			var calls atomic.Int32
+			calls.Store(2) // the store is not away
+			var spans []recount.Range
+			m := &remembered{last: begin.Add(-c.down), away: c.away}
+			k := Keeper{
+				Reconciler: &Reconciler{Store: away{calls: &calls}, Clicks: nothing{&spans}, Size: minute, Horizon: 10 * minute},
+				Schedule:   when, Zone: time.UTC, Range: c.back, Memory: m, Clock: stream.Wall{}, Metrics: NewMetrics(nil), Logger: zap.NewNop(),
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- k.Run(ctx) }()
+			time.Sleep(time.Duration(c.away) * retryWait)
+			synctest.Wait()
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			var got []time.Duration
+			for i, at := range m.noted {
+				got = append(got, begin.Sub(at))
+				if span := spans[i]; span.To != at.UnixMilli() || span.To-span.From != c.back.Milliseconds() {
+					t.Errorf("%s: %+v was compared, and %v noted", name, span, at)
+				}
+			}
+			if !slices.Equal(got, c.want) || len(spans) != len(got) {
+				t.Errorf("%s: %v, want %v; %d comparisons", name, got, c.want, len(spans))
+			}
+			if failed := testutil.ToFloat64(k.Metrics.runs.WithLabelValues(outcomeFailed)); int(failed) != c.away {
+				t.Errorf("%s: %f runs failed", name, failed)
+			}
+		})
+	}
+}
+
+// TestGroupMemory: what was noted is there for whoever comes next; without it, a day is looked back.
+func TestGroupMemory(t *testing.T) {
+	t.Parallel()
+	log := new(memory.Log)
+	log.Create("control", 1)
+	now := time.UnixMilli(base)
+	m := GroupMemory{Log: log, Group: "g", Of: stream.Partition{Topic: "control"}, Clock: at(now)}
+	look := func(want time.Time) {
+		t.Helper()
+		if got, err := m.Last(t.Context()); err != nil || !got.Equal(want) {
+			t.Errorf("%v, %v, want %v", got, err, want)
+		}
+	}
+	look(now.Add(-24 * time.Hour))
+	if err := log.Append(t.Context(), "control", []stream.Message{{Value: []byte("{}")}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []time.Time{now.Add(time.Hour), now.Add(2 * time.Hour)} {
+		if err := m.Note(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+		look(at)
+	}
+	if p, _, err := log.Committed(t.Context(), "g", "control", 0); err != nil || p.Offset != 1 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if err := log.Commit(t.Context(), "g", "control", 0, stream.Position{Metadata: "somebody else's"}); err != nil {
+		t.Fatal(err)
+	}
+	look(now.Add(-24 * time.Hour))
+}
+
+// at is a clock that stands still.
+type at time.Time
+
+func (a at) Now() time.Time                             { return time.Time(a) }
+func (a at) Sleep(context.Context, time.Duration) error { return nil }
+
+// TestEmptyIsNotUnsure: a range in which nothing is closed is no reason to alarm anybody.
+func TestEmptyIsNotUnsure(t *testing.T) {
+	t.Parallel()
+	for want, r := range map[string]Report{
+		outcomeEmpty: {From: 1, To: 1}, outcomeUnsure: {From: 1, To: 2}, outcomeWrong: {From: 1, To: 2, Unexplained: 1},
+		outcomeClean: {From: 1, To: 2, Recount: recount.Report{Sources: 1, Whole: true}},
+	} {
+		if got := r.outcome(); got != want {
+			t.Errorf("%+v is %s, not %s", r, got, want)
+		}
+	}
+}
+
 // TestKeeper: it runs when it is due, again soon after a run that failed, and says what it found in
 // log and figures.
 func TestKeeper(t *testing.T) {
@@ -84,7 +217,7 @@ func TestKeeper(t *testing.T) {
 		core, logs := observer.New(zap.InfoLevel)
 		k := Keeper{
 			Reconciler: &Reconciler{Store: away{calls: &calls}, Clicks: nothing{&spans}, Size: minute, Horizon: 10 * minute},
-			Schedule:   hourly, Zone: time.UTC, Range: 40 * time.Minute, Clock: stream.Wall{}, Metrics: NewMetrics(prometheus.NewRegistry()), Logger: zap.New(core),
+			Schedule:   hourly, Zone: time.UTC, Range: 40 * time.Minute, Memory: &remembered{last: time.Now()}, Clock: stream.Wall{}, Metrics: NewMetrics(prometheus.NewRegistry()), Logger: zap.New(core),
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)

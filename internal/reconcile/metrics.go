@@ -22,6 +22,7 @@ const (
 	outcomeClean  = "clean"
 	outcomeWrong  = "wrong"
 	outcomeUnsure = "unsure" // nothing wrong was found, and not everything is known
+	outcomeEmpty  = "empty"  // no window of the range was closed for good
 	outcomeFailed = "failed"
 )
 
@@ -43,6 +44,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		exact: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "clickagg_reconcile_exact_until_timestamp_seconds", Help: "Event time until which the last run that knew everything found nothing wrong.",
 		}),
+	}
+	for _, o := range []string{outcomeClean, outcomeWrong, outcomeUnsure, outcomeEmpty, outcomeFailed} {
+		m.runs.WithLabelValues(o) // from 0 on, so that the first is an increase
 	}
 	if reg != nil {
 		reg.MustRegister(m.runs, m.differences, m.clicks, m.last, m.exact)
@@ -73,6 +77,8 @@ func (m *Metrics) forget() {
 // outcome is a report in a word.
 func (r *Report) outcome() string {
 	switch {
+	case r.From == r.To:
+		return outcomeEmpty
 	case r.Unexplained > 0:
 		return outcomeWrong
 	case !r.Exact():
