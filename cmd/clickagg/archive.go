@@ -91,9 +91,12 @@ func archiveListCommand() *cobra.Command {
 				return usage(fmt.Errorf("archive list: --output %q is not table or json", output))
 			}
 			return withArchive(c, false, func(ctx context.Context, _ *process, blobs blob.Ranger) error {
-				all, err := archive.List(ctx, blobs)
+				all, strangers, err := archive.List(ctx, blobs)
 				if err != nil {
 					return err
+				}
+				for _, name := range strangers {
+					fmt.Fprintf(c.ErrOrStderr(), "%s is no manifest, and is passed over\n", name)
 				}
 				found, err := archive.Load(ctx, blobs, all)
 				switch {
@@ -294,6 +297,9 @@ func (p *process) archived() func(ctx context.Context) (*archive.Reader, func() 
 		r, err := archive.NewReader(ctx, blobs)
 		if err != nil {
 			return nil, nil, errors.Join(err, done())
+		}
+		if s := r.Strangers(); len(s) > 0 {
+			p.logger.Warn("files among the archive's manifests are none, and are passed over; clickagg archive verify names all", zap.Int("files", len(s)), zap.String("first", s[0]))
 		}
 		return r, done, nil
 	}

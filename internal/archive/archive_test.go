@@ -202,7 +202,7 @@ func TestReadBack(t *testing.T) {
 	if _, err := archiver(t, raw, blobs).Source(t.Context(), src, far, func(*Manifest) {}); !errors.Is(err, ErrDamaged) {
 		t.Error(err)
 	}
-	if all, err := List(t.Context(), blobs); err != nil || len(all) > 0 {
+	if all, _, err := List(t.Context(), blobs); err != nil || len(all) > 0 {
 		t.Error(all, err)
 	}
 }

@@ -13,30 +13,33 @@ import (
 )
 
 // List returns the slices of all sources that are in an archive, in the order of topic, incarnation,
-// partition and offsets.
-func List(ctx context.Context, blobs blob.Store) ([]Slice, error) { return list(ctx, blobs, manifests) }
-
-func listSource(ctx context.Context, blobs blob.Store, s click.Source) ([]Slice, error) {
-	return list(ctx, blobs, manifests+sourceName(s)+"/")
+// partition and offsets, and the names of what lies among their manifests and is none. Such strangers are passed over: had one
+// been a manifest, its slice is missing, and whoever reads finds the gap.
+func List(ctx context.Context, blobs blob.Store) (all []Slice, strangers []string, err error) {
+	return list(ctx, blobs, manifests)
 }
 
-func list(ctx context.Context, blobs blob.Store, prefix string) ([]Slice, error) {
+func listSource(ctx context.Context, blobs blob.Store, s click.Source) ([]Slice, error) {
+	all, _, err := list(ctx, blobs, manifests+sourceName(s)+"/")
+	return all, err
+}
+
+func list(ctx context.Context, blobs blob.Store, prefix string) (all []Slice, strangers []string, err error) {
 	names, err := blobs.List(ctx, prefix)
 	if err != nil {
-		return nil, fmt.Errorf("list manifests: %w", err)
+		return nil, nil, fmt.Errorf("list manifests: %w", err)
 	}
-	all := make([]Slice, 0, len(names))
 	for _, name := range names {
-		s, err := parseManifestName(name)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s: it does not belong there; move it away", err, name)
+		if s, err := parseManifestName(name); err == nil {
+			all = append(all, s)
+		} else {
+			strangers = append(strangers, name)
 		}
-		all = append(all, s)
 	}
 	slices.SortFunc(all, func(a, b Slice) int {
 		return cmp.Or(compareSources(a.Source, b.Source), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
 	})
-	return all, nil
+	return all, strangers, nil
 }
 
 // loads is how many manifests are read at once: an object storage takes its time for each.

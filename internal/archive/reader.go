@@ -14,10 +14,11 @@ import (
 // made, and holds one run of each source it reads. Different sources may be read at the same time; each is
 // read by one goroutine.
 type Reader struct {
-	blobs   blob.Ranger
-	slices  map[click.Source][]Slice
-	sources []click.Source
-	cursors map[click.Source]*cursor // of all sources
+	blobs     blob.Ranger
+	strangers []string
+	slices    map[click.Source][]Slice
+	sources   []click.Source
+	cursors   map[click.Source]*cursor // of all sources
 }
 
 // cursor is where a source is being read.
@@ -33,11 +34,11 @@ type cursor struct {
 
 // NewReader makes a reader of all that is archived.
 func NewReader(ctx context.Context, blobs blob.Ranger) (*Reader, error) {
-	all, err := List(ctx, blobs)
+	all, strangers, err := List(ctx, blobs)
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{blobs: blobs, slices: map[click.Source][]Slice{}, cursors: map[click.Source]*cursor{}}
+	r := &Reader{blobs: blobs, strangers: strangers, slices: map[click.Source][]Slice{}, cursors: map[click.Source]*cursor{}}
 	for _, s := range all {
 		before := r.slices[s.Source]
 		if n := len(before); n > 0 && s.From < before[n-1].To {
@@ -50,6 +51,9 @@ func NewReader(ctx context.Context, blobs blob.Ranger) (*Reader, error) {
 	}
 	return r, nil
 }
+
+// Strangers are those of [List].
+func (r *Reader) Strangers() []string { return r.strangers }
 
 // Sources lists the sources that have records, in the order of topic, incarnation and partition.
 func (r *Reader) Sources() []click.Source { return r.sources }

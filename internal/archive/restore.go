@@ -20,7 +20,7 @@ const (
 // changes nothing that is there. Watch is told after each run how many records that were, of about how many.
 // After an error, restoring again is safe.
 func Restore(ctx context.Context, blobs blob.Ranger, raw storage.RawStore, from, to int64, watch func(done, total int64) error) error {
-	all, err := List(ctx, blobs)
+	all, _, err := List(ctx, blobs)
 	if err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func (s *Service) Run(ctx context.Context) error {
 // Archived returns, for each source, the offset below which all is archived: what a raw store may
 // let go of.
 func Archived(ctx context.Context, blobs blob.Store) (map[click.Source]int64, error) {
-	all, err := List(ctx, blobs)
+	all, _, err := List(ctx, blobs)
 	if err != nil {
 		return nil, err
 	}

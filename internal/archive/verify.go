@@ -26,12 +26,15 @@ func (f Finding) String() string { return f.What + ": " + f.Text }
 
 // Verify reads all that is archived and tells found what is wrong with it: bytes that are not those
 // that were written, records that are not as many as the manifest says, offsets that are missing or
-// there twice, files without a manifest. Watch is told of each slice that was read. An error means
+// there twice, files without a manifest, and what is no manifest where they lie. Watch is told of each slice that was read. An error means
 // that it could not read everything.
 func Verify(ctx context.Context, blobs blob.Ranger, found func(Finding), watch func(*Manifest)) error {
-	all, err := List(ctx, blobs)
+	all, strangers, err := List(ctx, blobs)
 	if err != nil {
 		return err
+	}
+	for _, name := range strangers {
+		found(Finding{What: name, Text: "it is no manifest, and is passed over: move it away"})
 	}
 	known := map[string]bool{}
 	var sheet sheet

@@ -248,9 +248,9 @@ func archivedOf(ctx context.Context, t *testing.T, dir string, of map[click.Sour
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := archive.List(ctx, blobs)
-	if err != nil {
-		t.Fatal(err)
+	all, strangers, err := archive.List(ctx, blobs)
+	if err != nil || len(strangers) > 0 {
+		t.Fatal(strangers, err)
 	}
 	for _, s := range all {
 		if _, ok := of[s.Source]; ok {

@@ -2,6 +2,7 @@ package recount
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -19,6 +20,19 @@ import (
 // archived archives what was received up to a time, and returns how to open it.
 func archived(t testing.TB, in records, before int64) func(context.Context) (*archive.Reader, func() error, error) {
 	t.Helper()
+	return opened(filed(t, in, before))
+}
+
+func opened(blobs blob.Ranger) func(context.Context) (*archive.Reader, func() error, error) {
+	return func(ctx context.Context) (*archive.Reader, func() error, error) {
+		r, err := archive.NewReader(ctx, blobs)
+		return r, func() error { return nil }, err
+	}
+}
+
+// filed is an archive of what was received up to a time.
+func filed(t testing.TB, in records, before int64) *blob.Dir {
+	t.Helper()
 	blobs, err := blob.OpenTree(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -29,10 +43,38 @@ func archived(t testing.TB, in records, before int64) func(context.Context) (*ar
 			t.Fatal(err)
 		}
 	}
-	return func(ctx context.Context) (*archive.Reader, func() error, error) {
-		r, err := archive.NewReader(ctx, blobs)
-		return r, func() error { return nil }, err
+	return blobs
+}
+
+// TestStrangers: what is no manifest among an archive's harms no recount; where one was a manifest, the recount does not say that it
+// has everything.
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	in := history(1)
+	blobs := filed(t, in, base+1000*60*minute)
+	look := func(whole bool) {
+		t.Helper()
+		span := Range{base + 65*minute, base + 75*minute}
+		want, _ := count(t, in, span, rules(t))
+		got, report := count(t, &Kept{Archived: opened(blobs), Log: in}, span, rules(t))
+		if report.Whole != whole || maps.Equal(got, want) != whole {
+			t.Errorf("%+v, want whole %v: %d counts, and %d of all records", report, whole, len(got), len(want))
+		}
 	}
+	look(true)
+	names, err := blobs.List(t.Context(), "_manifests/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed, err := blobs.Get(t.Context(), names[1])
+	if err = errors.Join(err, blobs.Put(t.Context(), "_manifests/notes.txt", nil), blobs.Put(t.Context(), names[1]+".bak", renamed)); err != nil {
+		t.Fatal(err)
+	}
+	look(true)
+	if err := blobs.Delete(t.Context(), names[1]); err != nil {
+		t.Fatal(err)
+	}
+	look(false)
 }
 
 // TestArchive: a recount of what is archived, and of what has left the raw store partly or
