@@ -117,8 +117,8 @@ func damage(ctx context.Context, t *testing.T, s storage.Store) (raised string) 
 }
 
 // damageCopies does harm to what answers for one ad in Cassandra, and to nothing else: a count is raised, one is removed,
-// one is of other clicks, one is invented, and one of an hour is raised, of another ad but one. It returns how many clicks that is, and
-// the two ads that were raised.
+// one is of other clicks, one is invented, and of an hour one is raised, of another ad but one, and one invented. It returns how many clicks
+// that is, and the two ads that were raised.
 func damageCopies(ctx context.Context, t *testing.T, look *gocql.Session, keyspace, but string) (clicks int64, ads [2]string) {
 	t.Helper()
 	type row struct {
@@ -156,8 +156,10 @@ func damageCopies(ctx context.Context, t *testing.T, look *gocql.Session, keyspa
 	set(&minute[2], click.FilterAll, start, "digest", minute[2].digest+1)
 	exec("INSERT INTO "+keyspace+".counts (ad, filter, day, start, count, digest, revision, state, version) VALUES (?, ?, ?, ?, 4, 9, 1, 2, 1) USING TIMESTAMP ?",
 		"never-clicked", click.FilterAll, minute[0].day, start, minute[0].stamp)
+	exec("INSERT INTO "+keyspace+".counts (ad, filter, day, start, count, digest, revision, state, version) VALUES (?, ?, ?, ?, 6, 9, 1, 2, 1) USING TIMESTAMP ?",
+		"never-in-the-hour", storage.Hour.Series(click.FilterAll), hours[0].day, atMinute(0), hours[0].stamp)
 	set(&hours[0], storage.Hour.Series(click.FilterAll), atMinute(0), "count", hours[0].count+3)
-	return 7 + minute[1].count + 1 + 4 + 3, [2]string{minute[0].ad, hours[0].ad}
+	return 7 + minute[1].count + 1 + 4 + 6 + 3, [2]string{minute[0].ad, hours[0].ad}
 }
 
 // reconciles finds all damage, repairs it, and finds nothing any more. Of copies it says what is wrong with what answers
@@ -387,7 +389,12 @@ func TestReconcileCluster(t *testing.T) {
 		return counts
 	}
 	before := asked()
-	reconciles(ctx, t, c.client, "http://"+c.api, raised, fmt.Sprint("wrong_copy 5 ", clicks))
+	reconciles(ctx, t, c.client, "http://"+c.api, raised, fmt.Sprint("wrong_copy 6 ", clicks))
+	for _, nobody := range []string{"never-clicked", "never-in-the-hour"} {
+		if got, err := c.client.Count(ctx, nobody, client.Range{From: reconcileFrom, To: reconcileTo}); err != nil || got.Count != 0 {
+			t.Errorf("%s: %+v, %v", nobody, got, err)
+		}
+	}
 	if after := asked(); after != [2]int64{before[0] - 7, before[1] - 3} {
 		t.Errorf("ads %v: before %v, after %v", ads, before, after)
 	}
