@@ -2,7 +2,7 @@
 // installation agree on, which live in the one-partition topic
 // clickagg.control: its identity, the secret of its routing hash, how many
 // shards and reducers there are, since when each input topic is live, which sources
-// have begun, which rules there were, up to which event time clicks may have been
+// have begun and which topics were retired, which rules there were, up to which event time clicks may have been
 // routed, which ads are spread over several shards from when on, and by which
 // filters clicks are counted from when on.
 //
