@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,10 +170,12 @@ func TestListAlone(t *testing.T) {
 // deaf is a log that takes changes and hands nobody any.
 type deaf struct {
 	stream.Log
-	said []string
+	said  []string
+	times int
 }
 
 func (l *deaf) Append(_ context.Context, topic string, messages []stream.Message) error {
+	l.times++
 	for _, m := range messages {
 		var c click.Correction
 		if err := c.Parse(m.Value); err != nil {
@@ -223,5 +226,32 @@ func TestAwaitSaysALittle(t *testing.T) {
 	}
 	if want := "50 51 52 53 54 55 56 57 58 59 60"; !strings.HasPrefix(strings.Join(log.said, " "), want) {
 		t.Errorf("said were %v", log.said)
+	}
+}
+
+// TestTellsTogether: windows are said as many at once as may be said in a tenth of a second.
+func TestTellsTogether(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.pace = 1000
+	j, err := w.publisher().Begin(t.Context(), control.Correction{What: "replay"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.Close() }()
+	for n := range int64(120) {
+		d := Compare(base+n*minute, minute, click.FilterAll, &Stored{}, rowsOf("x=1"), 3, nil)
+		if err := j.Add(&d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log := &deaf{Log: w.log}
+	j.Publisher.Log, j.looked, j.Correction.Hold.Number = log, w.now, 1
+	begun := w.now
+	var told []int
+	n, err := j.tell(t.Context(), j.spool.entries, func(rows int) error { told = append(told, rows); return nil })
+	// A window is its list and one row: two of a thousand a second.
+	if n != 120 || err != nil || len(log.said) != 120 || log.times != 3 || !slices.Equal(told, []int{50, 50, 20}) || w.now.Sub(begun) != 240*time.Millisecond {
+		t.Errorf("%d, %v: %d records in %d appends, rows %v, after %v", n, err, len(log.said), log.times, told, w.now.Sub(begun))
 	}
 }

@@ -51,6 +51,7 @@ type world struct {
 	seen   counts // the last that a reader could take for whole
 	whole  []counts
 
+	pace         int                        // of the publisher
 	steps, crash int                        // the crash comes with this step
 	wake         map[int32][]stream.Message // what lands when all is over
 }
@@ -66,7 +67,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	t.Cleanup(func() { _ = store.Close() })
 	w := &world{
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)), log: new(memory.Log), topics: click.TopicsOf("clickagg"), store: store,
-		now: time.UnixMilli(base), wake: map[int32][]stream.Message{},
+		now: time.UnixMilli(base), pace: 10, wake: map[int32][]stream.Message{},
 	}
 	w.log.Create(w.topics.Control, 1)
 	w.log.Create(w.topics.Partials, reducers)
@@ -283,7 +284,7 @@ func (c clock) Sleep(ctx context.Context, d time.Duration) error {
 
 func (w *world) publisher() *Publisher {
 	return &Publisher{
-		Log: crashing{w.log, w}, Store: w.store, Topics: w.topics, Reducers: reducers, Window: minute, Top: 3, Pace: 1000, Dir: w.t.TempDir(),
+		Log: crashing{w.log, w}, Store: w.store, Topics: w.topics, Reducers: reducers, Window: minute, Top: 3, Pace: w.pace, Dir: w.t.TempDir(),
 		Clock: clock{w}, Metrics: NewMetrics(nil), Logger: zap.NewNop(),
 	}
 }
