@@ -77,7 +77,7 @@ func TestUnitPassesSystemd(t *testing.T) {
 		}
 		t.Skip(need)
 	}
-	for _, examples := range [][]string{nil, {"secrets.conf", "limits.conf"}} {
+	for _, examples := range [][]string{nil, {"secrets.conf", "limits.conf", "background.conf"}} {
 		dir := t.TempDir()
 		// The program need not be installed here, but systemd wants to see one.
 		body := strings.ReplaceAll(text(t, filepath.Join(units, unit)), "/usr/local/bin/clickagg", os.Args[0])

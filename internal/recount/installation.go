@@ -56,9 +56,12 @@ func (i *Installation) Count(ctx context.Context, span Range, set *filter.Set, w
 	return i.run(ctx, inputs, span, rules, watch, sink)
 }
 
+// workersMost is how many read and judge at once: that many keep up with the one that counts, which more could not.
+const workersMost = 3
+
 // rules are those that hold now, but for filters.
 func (i *Installation) rules(facts *control.Facts) Rules {
-	return Rules{Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince, Mapped: facts.Mapped(), Workers: runtime.GOMAXPROCS(0)}
+	return Rules{Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince, Mapped: facts.Mapped(), Workers: min(runtime.GOMAXPROCS(0), workersMost)}
 }
 
 // inputs are the input topics and, where there are any, the raw store and the archive. Done lets go of them.
