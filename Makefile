@@ -87,7 +87,7 @@ $(TABLES): internal/e2e/testdata/tables.txt | python-installed
 
 e2e: build servers browser-wanted $(FUZZER) $(TABLES) ## the real binary with real servers, killed and restarted
 	$(GO) test -count=1 -timeout 10m ./internal/servers
-	E2E_BINARY=$(abspath $(BIN)) E2E_FUZZER=$(abspath $(FUZZER)) E2E_TABLES=$(CURDIR)/$(TABLES) $(GO) test -count=1 -timeout 30m ./internal/e2e/...
+	E2E_BINARY=$(abspath $(BIN)) E2E_FUZZER=$(abspath $(FUZZER)) E2E_TABLES=$(CURDIR)/$(TABLES) $(GO) test -count=1 -timeout 45m ./internal/e2e/...
 
 # How long chaos goes on; CHAOS_SEED and KILL_SEED do the same faults again.
 CHAOS_EVENTS ?= 3000000

@@ -286,7 +286,7 @@ func TestKillBeside(t *testing.T) {
 	defer cancel()
 	seed, rounds := killSeed(t), fromEnv(t, "KILL_ROUNDS", killRounds)
 	s := newServer(t, "--role=all,raw,archive,reconcile", "--archive.after", "24h", "--cassandra.raw-ttl", "48h", "--reconcile.schedule", "1m",
-		"--aggregator.snapshot-interval", "2s", "--correction.rows-per-second", "300", "--log.level", "warn")
+		"--aggregator.snapshot-interval", "2s", "--correction.rows-per-second", "150", "--log.level", "warn")
 	s.start()
 	s.ready(ctx)
 	log := s.dial(ctx)

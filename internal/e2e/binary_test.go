@@ -226,7 +226,7 @@ func (s *server) command(args ...string) (stdout, stderr string, status int) {
 	return run(s.t, append(args, "--api.url", "http://"+s.api)...)
 }
 
-// run runs a clickagg command, for a minute at most.
+// run runs a clickagg command, for three minutes at most.
 func run(t testing.TB, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	return runWith(t, "", args...)
@@ -237,6 +237,12 @@ func runWith(t testing.TB, stdin string, args ...string) (stdout, stderr string,
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
+	return runUntil(ctx, t, stdin, args...)
+}
+
+// runUntil is runWith until ctx ends.
+func runUntil(ctx context.Context, t testing.TB, stdin string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
 	c := exec.CommandContext(ctx, binary, args...)
 	c.Stdin = strings.NewReader(stdin)
 	var out, errs bytes.Buffer

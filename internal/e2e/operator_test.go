@@ -75,24 +75,37 @@ func (o *operator) correct(ctx context.Context, n int) {
 	o.isFinal(ctx, replayFrom, replayTo)
 }
 
-// killed runs a command and kills it and, mostly, the processes that do what it asks for: at any moment, or at any under the hold.
-func (o *operator) killed(ctx context.Context, held bool, args ...string) {
+// begun is a command that runs.
+type begun struct {
+	*exec.Cmd
+	said  bytes.Buffer
+	ended chan error
+}
+
+func (o *operator) begin(ctx context.Context, args ...string) *begun {
 	o.t.Helper()
-	c := exec.CommandContext(ctx, binary, append(args, "--api.url", o.url)...)
-	var said bytes.Buffer
-	c.Stdout, c.Stderr = &said, &said
+	c := &begun{Cmd: exec.CommandContext(ctx, binary, append(args, "--api.url", o.url)...), ended: make(chan error, 1)}
+	c.Stdout, c.Stderr = &c.said, &c.said
 	if err := c.Start(); err != nil {
 		o.t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
-	over, most := false, o.took
+	go func() { c.ended <- c.Wait() }()
+	return c
+}
+
+// killed runs a command and kills it or, mostly, the processes that do what it asks for: at any moment, or at any under the hold.
+func (o *operator) killed(ctx context.Context, held bool, args ...string) {
+	o.t.Helper()
+	c, most := o.begin(ctx, args...), o.took
 	if held {
 		most = time.Second
 		eventually(ctx, o.t, "a hold", func() error {
 			select {
-			case err := <-ended:
-				o.t.Fatalf("%q ended before it was killed: %v\n%s", args, err, said.String())
+			case err := <-c.ended:
+				if !passes(c.said.String()) {
+					o.t.Fatalf("%q ended before it was killed: %v\n%s", args, err, &c.said)
+				}
+				c = o.begin(ctx, args...)
 			default:
 			}
 			if at := o.at(ctx); at != underHold {
@@ -102,17 +115,14 @@ func (o *operator) killed(ctx context.Context, held bool, args ...string) {
 		})
 	}
 	pause(ctx, o.t, time.Duration(o.chance.Int64N(int64(most))))
-	if o.chance.IntN(4) == 0 {
+	alone := o.chance.IntN(3) == 0
+	if alone {
 		_ = c.Process.Kill()
-		<-ended
-		over = true
 	}
-	if !over || o.chance.IntN(2) == 0 {
+	if !alone || o.chance.IntN(2) == 0 {
 		o.strike(ctx)
 	}
-	if !over {
-		<-ended // it says that it broke off, or was done before
-	}
+	<-c.ended // it was killed, says that it broke off, or was done before
 	at := o.at(ctx)
 	o.caught[at]++
 	o.t.Logf("%s killed %s", args[0], at)
@@ -130,7 +140,7 @@ func (o *operator) finish(ctx context.Context) {
 			o.killed(ctx, false, c.What, "--resume")
 			return errors.New("killed again")
 		}
-		_, err := o.try(c.What, "--resume")
+		_, err := o.try(ctx, c.What, "--resume")
 		return err
 	})
 }
@@ -139,14 +149,18 @@ func (o *operator) finish(ctx context.Context) {
 // more, it has given up since, or records are still on their way into the raw store.
 var passing = []string{"another question is being answered", "no correction was left unfinished", "not all records of the range are known", "what is read is behind the input topics"}
 
+func passes(stderr string) bool {
+	return slices.ContainsFunc(passing, func(text string) bool { return strings.Contains(stderr, text) })
+}
+
 // try runs a command, and fails the test when it fails for another reason than may pass.
-func (o *operator) try(args ...string) (stdout string, err error) {
+func (o *operator) try(ctx context.Context, args ...string) (stdout string, err error) {
 	o.t.Helper()
-	stdout, stderr, status := run(o.t, append(args, "--api.url", o.url)...)
+	stdout, stderr, status := runUntil(ctx, o.t, "", append(args, "--api.url", o.url)...)
 	if status == 0 {
 		return stdout, nil
 	}
-	if !slices.ContainsFunc(passing, func(text string) bool { return strings.Contains(stderr, text) }) {
+	if !passes(stderr) {
 		o.t.Fatalf("%q: status %d, %s%s", args, status, stdout, stderr)
 	}
 	return "", errors.New(stderr)
@@ -156,7 +170,7 @@ func (o *operator) try(args ...string) (stdout string, err error) {
 func (o *operator) runs(ctx context.Context, args ...string) (stdout string) {
 	o.t.Helper()
 	eventually(ctx, o.t, args[0], func() (err error) {
-		stdout, err = o.try(args...)
+		stdout, err = o.try(ctx, args...)
 		return err
 	})
 	return stdout

@@ -431,12 +431,14 @@ func TestRepairKilled(t *testing.T) {
 	if err := begun.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually(ctx, "a hold", func() error {
-		if at := o.at(ctx); at != underHold {
-			return errors.New(at)
+	provisional := func() error {
+		top, err := s.client.Top(ctx, 1, client.Range{From: reconcileFrom, To: reconcileTo})
+		if err == nil && top.Status != api.Provisional {
+			err = errors.New(string(top.Status))
 		}
-		return nil
-	})
+		return err
+	}
+	s.eventually(ctx, "a hold", provisional)
 	s.kill()
 	if err := begun.Wait(); err == nil {
 		t.Error("a repair whose process was killed says that it is done")
@@ -444,9 +446,8 @@ func TestRepairKilled(t *testing.T) {
 	s.start()
 	s.ready(ctx)
 	before, _ := o.correcting(ctx)
-	top, err := s.client.Top(ctx, 1, client.Range{From: reconcileFrom, To: reconcileTo})
-	if err != nil || top.Status != api.Provisional {
-		t.Errorf("after the kill: %+v, %v", top, err)
+	if err := provisional(); err != nil {
+		t.Errorf("after the kill: %v", err)
 	}
 	if stdout, stderr, status := run(t, repair...); status == 0 || !strings.Contains(stderr, "clickagg reconcile --resume") {
 		t.Errorf("another repair: status %d, %s%s", status, stdout, stderr)
