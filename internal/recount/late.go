@@ -1,15 +1,19 @@
 package recount
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/mapper/rule"
 )
 
 // lateMost is how many clicks that came too late are held at once: it bounds memory, at
-// about 300 bytes each.
+// about 400 bytes each.
 const lateMost = 1 << 20
 
 // ErrLate: more clicks of a range came too late than can be held at once.
@@ -26,15 +30,30 @@ type Judged struct {
 
 // latecomer is a click of the range that came too late.
 type latecomer struct {
-	start  int64 // of its window
-	ad     string
-	digest uint64
-	struck bool // a valid click has its identity
+	start   int64 // of its window
+	came    came
+	ad      string
+	digest  uint64
+	filters []string
+	mask    uint64
+	struck  bool // another click that counts has its identity
 }
 
-// latecomers are those of a range. A late click has no place in the order of a shard. So it repeats
-// any valid click that has its identity within the horizon, whichever came first, and
-// of late ones alone the first counts.
+// came is where a click stands among all late ones, wherever and from where on they are read.
+type came struct {
+	append int64
+	source click.Source
+	offset int64
+}
+
+func (a *came) compare(b *came) int {
+	return cmp.Or(cmp.Compare(a.append, b.append), strings.Compare(a.source.Topic, b.source.Topic), bytes.Compare(a.source.ID[:], b.source.ID[:]),
+		cmp.Compare(a.source.Partition, b.source.Partition), cmp.Compare(a.offset, b.offset))
+}
+
+// latecomers are those of a range, of each window the first with an identity. A late click has no place in the order of a
+// shard. So it repeats any valid click that has its identity within the horizon, whichever came first, and
+// of late ones alone that counts which was appended first.
 type latecomers struct {
 	size, horizon int64
 	known         map[click.ID][]*latecomer
@@ -44,24 +63,49 @@ type latecomers struct {
 // near are those with the identity of a click that it repeats, or they it.
 func (l *latecomers) near(c *click.Routed) (near []*latecomer) {
 	for _, late := range l.known[c.ID] {
-		if d := c.Time - c.Time%l.size - late.start; d <= l.horizon && -d <= l.horizon {
+		if l.within(late, c.Time-c.Time%l.size) {
 			near = append(near, late)
 		}
 	}
 	return near
 }
 
-// add takes one; it returns nil when it repeats another.
-func (l *latecomers) add(c *click.Routed) (*latecomer, error) {
-	if len(l.near(c)) > 0 {
-		return nil, nil
+// within tells whether one may repeat a click of a window that starts at a time, or that it.
+func (l *latecomers) within(late *latecomer, start int64) bool {
+	d := start - late.start
+	return d <= l.horizon && -d <= l.horizon
+}
+
+// add takes one.
+func (l *latecomers) add(name click.Source, m *missed) error {
+	c := &m.click
+	late := latecomer{
+		start: c.Time - c.Time%l.size, came: came{m.append, name, c.Offset}, ad: string(c.Ad), digest: c.ID.Digest(),
+		filters: c.Filters, mask: c.Mask,
+	}
+	for _, other := range l.known[c.ID] {
+		if other.start == late.start {
+			if late.came.compare(&other.came) < 0 {
+				*other = late
+			}
+			return nil
+		}
 	}
 	if l.n++; l.n > lateMost {
-		return nil, ErrLate
+		return ErrLate
 	}
-	late := &latecomer{start: c.Time - c.Time%l.size, ad: string(c.Ad), digest: c.ID.Digest()}
-	l.known[c.ID] = append(l.known[c.ID], late)
-	return late, nil
+	l.known[c.ID] = append(l.known[c.ID], &late)
+	return nil
+}
+
+// settle strikes those that repeat another, when all are known.
+func (l *latecomers) settle() {
+	for _, same := range l.known {
+		slices.SortFunc(same, func(a, b *latecomer) int { return a.came.compare(&b.came) })
+		for i, late := range same {
+			late.struck = slices.ContainsFunc(same[:i], func(first *latecomer) bool { return !first.struck && l.within(first, late.start) })
+		}
+	}
 }
 
 // gather reads every source to its end and takes in the clicks of the range that came too late.
@@ -80,7 +124,7 @@ func (r *run) gather(ctx context.Context, watch func(done, total int64) error) e
 	for i, l := range listening {
 		l.reader.listens, l.reader.end = true, r.reading[i].reader.end
 	}
-	return r.each(ctx, listening, func(s *source, t *turn) error {
+	if err := r.each(ctx, listening, func(s *source, t *turn) error {
 		for i := range t.missed {
 			if err := r.miss(s.reader.name, &t.missed[i]); err != nil {
 				return err
@@ -92,7 +136,16 @@ func (r *run) gather(ctx context.Context, watch func(done, total int64) error) e
 			done += d
 		}
 		return watch(min(done, r.before), 2*r.before)
-	})
+	}); err != nil {
+		return err
+	}
+	r.late.settle()
+	for _, same := range r.late.known {
+		for _, late := range same {
+			r.tally.expect(late)
+		}
+	}
+	return nil
 }
 
 // miss takes in a click that is not counted.
@@ -102,14 +155,5 @@ func (r *run) miss(name click.Source, m *missed) error {
 		return nil
 	}
 	r.report.Late++
-	late, err := r.late.add(&m.click)
-	if late != nil {
-		r.tally.expect(late, click.FilterAll)
-		for i, filter := range m.click.Filters {
-			if m.click.Mask>>i&1 == 1 {
-				r.tally.expect(late, filter)
-			}
-		}
-	}
-	return err
+	return r.late.add(name, m)
 }

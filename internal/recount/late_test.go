@@ -189,3 +189,23 @@ func TestHole(t *testing.T) {
 		t.Error(holes)
 	}
 }
+
+// TestLateFirst: of late clicks that repeat one another that counts which was appended first, from wherever they are read,
+// however far apart they are and whatever came later.
+func TestLateFirst(t *testing.T) {
+	t.Parallel()
+	in := records{}
+	for p := range int32(2) {
+		in.add(p, "far", "b", "KR", base+90*minute, base+90*minute)
+	}
+	in.add(0, "1", "a", "KR", base+8*minute, base+92*minute)
+	in.add(1, "1", "a", "US", base+8*minute, base+91*minute)  // under another filter
+	in.add(1, "1", "a", "KR", base+14*minute, base+93*minute) // repeats it
+	in.add(1, "1", "a", "KR", base+24*minute, base+94*minute) // repeats only one that repeats
+	in.add(0, "1", "a", "KR", base+19*minute, base+95*minute) // repeats that, though of an earlier minute
+	in.add(0, "1", "a", "KR", base+24*minute, base+96*minute)
+	_, late, report := withLate(t, in, Range{base, base + 30*minute}, rules(t, `country == "KR"`))
+	if got := fmt.Sprint(numbers(late)); got != "[24 000 a: 1 24 f0 a: 1 8 000 a: 1]" || report.Late != 6 {
+		t.Error(got, report.Late)
+	}
+}

@@ -44,10 +44,18 @@ func (t *tally) window(p part) *counts {
 	return c
 }
 
-// expect takes a click that came too late.
-func (t *tally) expect(late *latecomer, filter string) {
-	c := t.window(part{late.start, filter})
-	c.late = append(c.late, late)
+// expect takes a click that came too late, under all filters that are true of it.
+func (t *tally) expect(late *latecomer) {
+	under := func(filter string) {
+		c := t.window(part{late.start, filter})
+		c.late = append(c.late, late)
+	}
+	under(click.FilterAll)
+	for i, filter := range late.filters {
+		if late.mask>>i&1 == 1 {
+			under(filter)
+		}
+	}
 }
 
 // take takes in what is new; a newer count of an ad takes the place of the older.
