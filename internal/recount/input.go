@@ -10,7 +10,8 @@ import (
 	"github.com/clickagg/clickagg/internal/stream"
 )
 
-// Input is where records are read from. It is used by one goroutine.
+// Input is where records are read from. It is used by one goroutine; of different sources, when they are known, also by as
+// many at once as there are [Rules].Workers.
 type Input interface {
 	// Sources lists the source partitions there are.
 	Sources(ctx context.Context) ([]click.Source, error)

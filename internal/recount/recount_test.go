@@ -54,7 +54,9 @@ func (r records) Read(ctx context.Context, s click.Source, from, to int64, f fun
 		if rec.Offset < from || rec.Offset >= to {
 			continue
 		}
-		if err := errors.Join(ctx.Err(), f(&rec)); err != nil {
+		rec.Value = slices.Clone(rec.Value)
+		err := errors.Join(ctx.Err(), f(&rec))
+		if clear(rec.Value); err != nil { // it is valid only during the call
 			return err
 		}
 	}

@@ -63,6 +63,7 @@ type turn struct {
 	missed         []missed
 	section        []byte // with the clicks that may count, or be repeated
 	err            error
+	defect         string // of ours: what a panic said
 }
 
 // missed is a click that is not counted.
@@ -76,20 +77,24 @@ type missed struct {
 // openAll opens sources, as many at once as there are workers.
 func (p *plan) openAll(ctx context.Context, names []click.Source) ([]*source, error) {
 	sources := make([]*source, len(names))
-	open := func(i int) (err error) {
+	open := func(ctx context.Context, i int) (err error) {
 		if sources[i], err = p.open(ctx, names[i]); err != nil {
 			return fmt.Errorf("recount: open %v: %w", names[i], err)
 		}
 		return nil
 	}
-	var g errgroup.Group
-	g.SetLimit(max(1, p.rules.Workers))
-	for i := range names {
-		if p.rules.Workers > 0 {
-			g.Go(func() error { return open(i) })
-		} else if err := open(i); err != nil {
-			return nil, err
+	if p.rules.Workers == 0 {
+		for i := range names {
+			if err := open(ctx, i); err != nil {
+				return nil, err
+			}
 		}
+		return sources, nil
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(p.rules.Workers)
+	for i := range names {
+		g.Go(func() error { return open(ctx, i) })
 	}
 	return sources, g.Wait()
 }
