@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/clickagg/clickagg/internal/archive"
@@ -28,6 +27,7 @@ type Installation struct {
 	Trusted  func(topic string) bool
 	Types    filter.Types
 	Skew     time.Duration // most by which the brokers' clocks differ
+	Workers  int           // see [Rules]
 }
 
 // The names of what is read, by [Report.Input].
@@ -56,12 +56,9 @@ func (i *Installation) Count(ctx context.Context, span Range, set *filter.Set, w
 	return i.run(ctx, inputs, span, rules, watch, sink)
 }
 
-// workersMost is how many read and judge at once: that many keep up with the one that counts, which more could not.
-const workersMost = 3
-
 // rules are those that hold now, but for filters.
 func (i *Installation) rules(facts *control.Facts) Rules {
-	return Rules{Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince, Mapped: facts.Mapped(), Workers: min(runtime.GOMAXPROCS(0), workersMost)}
+	return Rules{Judge: i.Judge, Trusted: i.Trusted, Live: facts.LiveSince, Mapped: facts.Mapped(), Workers: i.Workers}
 }
 
 // inputs are the input topics and, where there are any, the raw store and the archive. Done lets go of them.
