@@ -139,7 +139,7 @@ type operator struct {
 
 func (w *world) mend(ctx context.Context, p *proc) error {
 	publisher := &correct.Publisher{
-		Log: w.mutant.log(handle{p}, w), Store: client{p: p}, Topics: w.topics, Reducers: int32(w.cfg.reducers), Window: w.cfg.size, Top: ranked, Pace: 1000,
+		Log: w.mutant.log(handle{p}, w), Store: client{p: p}, Topics: w.topics, Reducers: int32(w.cfg.reducers), Window: w.cfg.size, Top: ranked, Pace: w.weather.pace,
 		Clock: clock{p}, Metrics: correct.NewMetrics(nil), Logger: zap.NewNop(),
 	}
 	o := operator{
