@@ -186,6 +186,8 @@ func (o operator) once(ctx context.Context) error {
 	if !busy && (closed == click.None || w.resting && !w.finale || w.mended) {
 		return nil
 	}
+	last := w.finale // one that was begun before may have counted too early
+
 	from, to := began-int64(w.weather.history+1)*hour, closed-closed%w.cfg.size // late clicks may have windows of their own
 	if n := int((to - from) / w.cfg.size); !w.finale && n > 1 && w.choose(2, "a part of it") == 1 {
 		from += int64(w.choose(n, "where it begins")) * w.cfg.size
@@ -197,7 +199,7 @@ func (o operator) once(ctx context.Context) error {
 	if changed {
 		w.corrections++
 	}
-	if !busy && w.finale {
+	if !busy && last {
 		w.mended, w.mendedTo = true, to
 	}
 	return nil
