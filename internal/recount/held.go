@@ -8,6 +8,7 @@ import (
 
 	"github.com/clickagg/clickagg/internal/click"
 	"github.com/clickagg/clickagg/internal/control"
+	"github.com/clickagg/clickagg/internal/stream"
 	"github.com/clickagg/clickagg/mapper/rule"
 )
 
@@ -82,18 +83,21 @@ func held(facts *control.Facts, span Range) ([]rule.FilterSpan, error) {
 func (r *Report) FromLog() bool { return r.Input == 0 }
 
 // InLog calls f for the records of a source with offsets in [from, to) that the log holds. It is
-// false when the log does not go back so far.
+// false when the log does not have all of them: it does not go back so far, or the topic was deleted, or made again.
 func (i *Installation) InLog(ctx context.Context, s click.Source, from, to int64, f func(*click.Record) error) (known bool, err error) {
 	in := FromLog(i.Log, nil, click.None)
 	start, end, err := in.Bounds(ctx, s)
-	if err != nil {
-		return false, fmt.Errorf("recount: %w", err)
-	}
-	if start > from || end < to {
+	if err == nil && (start > from || end < to) {
 		return false, nil
 	}
-	if err := in.Read(ctx, s, from, to, f); err != nil {
-		return true, fmt.Errorf("recount: %w", err)
+	if err == nil {
+		err = in.Read(ctx, s, from, to, f)
+	}
+	switch {
+	case errors.Is(err, stream.ErrNoTopic), errors.Is(err, stream.ErrOutOfRange):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("recount: %w", err)
 	}
 	return true, nil
 }

@@ -2,6 +2,7 @@ package recount
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -65,6 +66,45 @@ func TestLost(t *testing.T) {
 		if report, err = i.Count(t.Context(), span, set, nothing, none); err != nil || report.FromLog() || report.Whole != whole {
 			t.Errorf("%q lost, and gone from the log: %+v, %v", lost, report, err)
 		}
+	}
+}
+
+// TestInLog: of a topic that was deleted, or made again, nobody knows what its offsets had; that is no error.
+func TestInLog(t *testing.T) {
+	t.Parallel()
+	log := new(memory.Log)
+	log.Create("clicks", 1)
+	was, err := log.Topic(t.Context(), "clicks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, records := Installation{Log: log}, 0
+	look := func(s click.Source, from, to int64, want bool, n int) {
+		t.Helper()
+		records = 0
+		known, err := i.InLog(t.Context(), s, from, to, func(*click.Record) error { records++; return nil })
+		if err != nil || known != want || records != n {
+			t.Errorf("%s from %d to %d: %v, %v, %d records", s, from, to, known, err, records)
+		}
+	}
+	fill := func() {
+		if err := log.Append(t.Context(), "clicks", make([]stream.Message, 5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill()
+	source := click.Source{Topic: "clicks", ID: was.ID}
+	look(source, 1, 4, true, 3)
+	look(source, 1, 6, false, 0)
+	log.Cut("clicks", 0, 2)
+	look(source, 1, 4, false, 0)
+	log.Create("clicks", 1)
+	fill()
+	look(source, 1, 4, false, 0)
+	look(click.Source{Topic: "gone"}, 1, 4, false, 0)
+	stop := errors.New("stop")
+	if _, err := i.InLog(t.Context(), click.Source{Topic: "clicks"}, 1, 4, func(*click.Record) error { return stop }); !errors.Is(err, stop) {
+		t.Error(err)
 	}
 }
 
