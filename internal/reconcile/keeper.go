@@ -41,10 +41,11 @@ func (k *Keeper) Run(ctx context.Context) error {
 		k.Metrics.forget()
 		k.atWork.Store(false)
 	}()
+	begun := k.Clock.Now()
 	for ctx.Err() == nil {
 		last, err := k.Memory.Last(ctx)
 		if err == nil {
-			err = k.from(ctx, last)
+			err = k.from(ctx, last, begun)
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -56,15 +57,16 @@ func (k *Keeper) Run(ctx context.Context) error {
 	return nil
 }
 
-// from compares what is due after a time, until a run fails or ctx ends.
-func (k *Keeper) from(ctx context.Context, last time.Time) error {
+// from compares what is due after a time, until a run fails or ctx ends. What all of those found that were due before the
+// process begun stands together in the figures, until the next one.
+func (k *Keeper) from(ctx context.Context, last, begun time.Time) error {
 	for {
 		now := k.Clock.Now()
 		due := k.due(last, now)
 		if err := k.Clock.Sleep(ctx, due.Sub(now)); err != nil { // not at all for what was missed
 			return err
 		}
-		if err := k.once(ctx, due); err != nil {
+		if err := k.once(ctx, due, due.Before(begun)); err != nil {
 			return err
 		}
 		if last = due; ctx.Err() == nil {
@@ -75,21 +77,25 @@ func (k *Keeper) from(ctx context.Context, last time.Time) error {
 	}
 }
 
-// due is the time whose range is to be compared next, when all up to last was. Of those that are over, some are left out where
-// the range of a later one has no gap to what was compared.
+// due is the time whose range is to be compared next, when all up to last was, but for the windows just before it, which were not
+// closed yet. Of those that are over, some are left out where the range of a later one has no gap to what was compared.
 func (k *Keeper) due(last, now time.Time) time.Time {
+	if last.After(now) { // by a clock that has been put right since
+		last = now
+	}
 	if least := now.Add(-missedMost); last.Before(least) {
 		last = least
 	}
+	compared := last.Add(-time.Duration(k.Horizon) * time.Millisecond) // in which windows close
 	due := k.Schedule.Next(last.In(k.Zone))
-	for next := k.Schedule.Next(due); !next.After(now) && !next.Add(-k.Range).After(last); next = k.Schedule.Next(next) {
+	for next := k.Schedule.Next(due); !next.After(now) && !next.Add(-k.Range).After(compared); next = k.Schedule.Next(next) {
 		due = next
 	}
 	return due
 }
 
-// once compares what lies within the range before a time.
-func (k *Keeper) once(ctx context.Context, to time.Time) error {
+// once compares what lies within the range before a time; missed tells that it was due long ago.
+func (k *Keeper) once(ctx context.Context, to time.Time, missed bool) error {
 	n := 0
 	report, err := k.Reconciler.Run(ctx, Question{From: to.Add(-k.Range).UnixMilli(), To: to.UnixMilli()},
 		func(Step, int64, int64) error { return ctx.Err() },
@@ -104,7 +110,7 @@ func (k *Keeper) once(ctx context.Context, to time.Time) error {
 	if err != nil {
 		return err
 	}
-	k.Metrics.ran(k.Clock.Now(), &report)
+	k.Metrics.ran(k.Clock.Now(), &report, missed)
 	say := k.Logger.Info
 	if !report.Clean() && report.outcome() != outcomeEmpty {
 		say = k.Logger.Error

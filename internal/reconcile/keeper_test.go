@@ -110,6 +110,7 @@ func TestKeeperMakesUp(t *testing.T) {
 		"three nights":                     {schedule: "02:00", back: 26 * time.Hour, down: 3 * night, want: []time.Duration{58 * time.Hour, 34 * time.Hour, 10 * time.Hour}},
 		"three nights, with longer ranges": {schedule: "02:00", back: 72 * time.Hour, down: 3 * night, want: []time.Duration{10 * time.Hour}},
 		"a year":                           {schedule: "24h", back: 24 * time.Hour, down: 365 * night, want: []time.Duration{156 * time.Hour, 132 * time.Hour, 108 * time.Hour, 84 * time.Hour, 60 * time.Hour, 36 * time.Hour, 12 * time.Hour}},
+		"ranges that just meet":            {schedule: "12h", back: 24 * time.Hour, down: 36 * time.Hour, want: []time.Duration{24 * time.Hour, 12 * time.Hour, 0}},
 		"hours, with a day's range":        {schedule: "1h", back: 24 * time.Hour, down: 5 * time.Hour, want: []time.Duration{0}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -150,6 +151,65 @@ func TestKeeperMakesUp(t *testing.T) {
 				t.Errorf("%s: %f runs failed", name, failed)
 			}
 		})
+	}
+}
+
+// TestKeeperFigures: what is found in a night that is made up for stays in the figures while others are, and while nothing is there to
+// compare, until the next night is compared.
+func TestKeeperFigures(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now() // midnight UTC of 2000-01-01
+		time.Sleep(60 * time.Hour)
+		daily, err := schedule.Parse("24h")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var calls atomic.Int32
+		calls.Store(2)
+		var spans []recount.Range
+		k := Keeper{
+			Reconciler: &Reconciler{Store: away{calls: &calls}, Clicks: nothing{&spans}, Size: minute, Horizon: 10 * minute},
+			Schedule:   daily, Zone: time.UTC, Range: 24 * time.Hour, Memory: &remembered{last: begin}, Clock: stream.Wall{}, Metrics: NewMetrics(nil), Logger: zap.NewNop(),
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- k.Run(ctx) }()
+		look := func(runs int, differences, clicks float64) {
+			t.Helper()
+			synctest.Wait()
+			if got := testutil.ToFloat64(k.Metrics.differences.WithLabelValues("missing_from_raw")); got != differences || int(calls.Load())-2 != runs {
+				t.Errorf("%f differences after %d runs, want %f after %d", got, calls.Load()-2, differences, runs)
+			}
+			if got := testutil.ToFloat64(k.Metrics.clicks.WithLabelValues("missing_from_raw")); got != clicks {
+				t.Errorf("%f clicks, want %f", got, clicks)
+			}
+		}
+		look(2, 1, 2) // of the first of two nights
+		k.Metrics.ran(time.Now(), &Report{From: 1, To: 1}, false)
+		look(2, 1, 2)
+		time.Sleep(12 * time.Hour)
+		look(3, 0, 0)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestKeeperClock: a time that was noted by a clock that was ahead does not put off what is due.
+func TestKeeperClock(t *testing.T) {
+	t.Parallel()
+	nightly, err := schedule.Parse("02:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := Keeper{Reconciler: &Reconciler{}, Schedule: nightly, Zone: time.UTC, Range: 26 * time.Hour}
+	now := time.Date(2025, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, last := range []time.Time{now, now.AddDate(1, 0, 0)} {
+		if got, want := k.due(last, now), now.Add(14*time.Hour); !got.Equal(want) {
+			t.Errorf("after %v the next is due at %v, want %v", last, got, want)
+		}
 	}
 }
 

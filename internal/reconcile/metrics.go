@@ -54,15 +54,23 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// ran notes a run that did not fail.
-func (m *Metrics) ran(now time.Time, r *Report) {
+// ran notes a run that did not fail. What it found takes the place of what the last one did, or more is beside it. One that found
+// nothing to compare says nothing of that.
+func (m *Metrics) ran(now time.Time, r *Report, more bool) {
 	m.runs.WithLabelValues(r.outcome()).Inc()
+	m.last.Set(float64(now.UnixMilli()) / 1000)
+	if r.outcome() == outcomeEmpty {
+		return
+	}
+	put := prometheus.Gauge.Set
+	if more {
+		put = prometheus.Gauge.Add
+	}
 	for _, c := range cause.All() {
 		size := r.Causes[c]
-		m.differences.WithLabelValues(c.String()).Set(float64(size.Differences))
-		m.clicks.WithLabelValues(c.String()).Set(float64(size.Clicks))
+		put(m.differences.WithLabelValues(c.String()), float64(size.Differences))
+		put(m.clicks.WithLabelValues(c.String()), float64(size.Clicks))
 	}
-	m.last.Set(float64(now.UnixMilli()) / 1000)
 	if r.Exact() {
 		m.exact.Set(float64(r.ExactUntil) / 1000)
 	}
