@@ -171,6 +171,8 @@ func TestListAlone(t *testing.T) {
 type deaf struct {
 	stream.Log
 	said  []string
+	ads   int // of the change that was said to its end last
+	rows  int // of the one that is being said
 	times int
 }
 
@@ -182,6 +184,9 @@ func (l *deaf) Append(_ context.Context, topic string, messages []stream.Message
 			return err
 		}
 		l.said = append(l.said, fmt.Sprint((c.From-base)/minute))
+		if l.rows += len(c.Rows); c.Last {
+			l.ads, l.rows = l.rows, 0
+		}
 	}
 	return nil
 }
@@ -229,6 +234,38 @@ func TestAwaitSaysALittle(t *testing.T) {
 	}
 }
 
+// TestAwaitSaysAll: a window whose changes take long to say is said again to its end.
+func TestAwaitSaysAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	p := w.publisher()
+	p.Clock, p.Pace = standing{w}, 10
+	j, err := p.Begin(t.Context(), control.Correction{What: "replay"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.Close() }()
+	d := Diff{Start: base, Size: minute, Filter: click.FilterAll, Revision: 2}
+	for n := range 300 { // some three volleys of ten seconds each
+		d.Changes = append(d.Changes, Change{Ad: fmt.Appendf(nil, "%010000d", n), New: 1})
+	}
+	if err := j.Add(&d); err != nil {
+		t.Fatal(err)
+	}
+	log := &deaf{Log: w.log}
+	j.Publisher.Log, j.looked, j.Correction.Hold.Number = log, w.now.Add(time.Hour), 1
+	begun, enough := w.now, errors.New("enough")
+	err = j.await(t.Context(), func(Progress) error {
+		if w.now.Sub(begun) > 2*time.Minute {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || log.ads < 300 {
+		t.Errorf("%v; %d of 300 counts were said again, in %d appends", err, log.ads, log.times)
+	}
+}
+
 // TestTellsTogether: windows are said as many at once as may be said in a tenth of a second.
 func TestTellsTogether(t *testing.T) {
 	t.Parallel()
@@ -249,7 +286,7 @@ func TestTellsTogether(t *testing.T) {
 	j.Publisher.Log, j.looked, j.Correction.Hold.Number = log, w.now, 1
 	begun := w.now
 	var told []int
-	n, err := j.tell(t.Context(), j.spool.entries, func(rows int) error { told = append(told, rows); return nil })
+	n, err := j.tell(t.Context(), j.spool.entries, func(rows int) error { told = append(told, rows); return nil }, func() bool { return false })
 	// A window is its list and one row: two of a thousand a second.
 	if n != 120 || err != nil || len(log.said) != 120 || log.times != 3 || !slices.Equal(told, []int{50, 50, 20}) || w.now.Sub(begun) != 240*time.Millisecond {
 		t.Errorf("%d, %v: %d records in %d appends, rows %v, after %v", n, err, len(log.said), log.times, told, w.now.Sub(begun))

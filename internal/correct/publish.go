@@ -26,9 +26,6 @@ const (
 // volleyBytes is about the most that is said at once.
 const volleyBytes = 1 << 20
 
-// errLater ends a telling that takes long.
-var errLater = errors.New("later")
-
 // The phases of publishing, in their order.
 const (
 	Holding    = "waiting for the store to know of the correction"
@@ -189,7 +186,7 @@ func (j *Job) say(ctx context.Context, watch func(Progress) error) error {
 	_, err := j.tell(ctx, j.spool.entries, func(rows int) error {
 		p.Done += int64(rows)
 		return watch(p)
-	})
+	}, func() bool { return false })
 	if err != nil {
 		return err
 	}
@@ -199,8 +196,8 @@ func (j *Job) say(ctx context.Context, watch func(Progress) error) error {
 
 // tell says the changes of windows, each under one filter, at a bounded pace, so that what is counted live is not held up
 // behind them: those that may be said in a tenth of a second at once, because that takes no longer than one record does. Told is told of
-// the rows each time; its error ends the telling. It returns how many of the windows were said wholly.
-func (j *Job) tell(ctx context.Context, entries []entry, told func(rows int) error) (n int, err error) {
+// the rows each time; its error ends the telling, and so does enough, between windows. It returns how many of these were said wholly.
+func (j *Job) tell(ctx context.Context, entries []entry, told func(rows int) error, enough func() bool) (n int, err error) {
 	var messages []stream.Message
 	var rows, size int
 	send := func() error {
@@ -230,7 +227,7 @@ func (j *Job) tell(ctx context.Context, entries []entry, told func(rows int) err
 			return n, err
 		}
 		if last := n+1 == len(entries); len(messages) > 0 && (last || 10*(len(messages)+rows) >= j.Pace) {
-			if err := send(); err != nil {
+			if err := send(); err != nil || enough() {
 				return n + 1, err
 			}
 		}
@@ -250,13 +247,8 @@ func (j *Job) await(ctx context.Context, watch func(Progress) error) error {
 			return nil // just said
 		}
 		begun := j.Clock.Now()
-		n, err := j.tell(ctx, left, func(int) error {
-			if j.Clock.Now().Sub(begun) >= sayWait {
-				return errLater
-			}
-			return tick()
-		})
-		if err != nil && !errors.Is(err, errLater) {
+		n, err := j.tell(ctx, left, func(int) error { return tick() }, func() bool { return j.Clock.Now().Sub(begun) >= sayWait })
+		if err != nil {
 			return err
 		}
 		left = slices.Concat(left[n:], left[:n])
