@@ -131,10 +131,10 @@ func TestLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if got, err := r.Read(t.Context(), time.Second); err != nil || len(got.Records) != 1 || got.Next != 1 {
+	if got, err := r.Read(t.Context(), time.Minute); err != nil || len(got.Records) != 1 || got.Next != 1 {
 		t.Fatalf("before the bomb: %+v, %v", got, err)
 	}
-	_, err = r.Read(t.Context(), time.Second)
+	_, err = r.Read(t.Context(), time.Minute)
 	var corrupt *stream.Corrupt
 	if !errors.As(err, &corrupt) || corrupt.Topic != topic || corrupt.Start != 1 || corrupt.End != 2 {
 		t.Fatalf("the bomb: %v", err)
@@ -147,7 +147,7 @@ func TestLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer next.Close()
-	if got, err := next.Read(t.Context(), time.Second); err != nil || string(got.Records[0].Value) != "after" {
+	if got, err := next.Read(t.Context(), time.Minute); err != nil || string(got.Records[0].Value) != "after" {
 		t.Errorf("behind the bomb: %+v, %v", got, err)
 	}
 }
@@ -301,7 +301,7 @@ func TestNoBroker(t *testing.T) {
 	}
 	addr := hold.Addr().String()
 	hold.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	_, err = kafka.Open(ctx, kafka.Config{Brokers: []string{addr}}, quiet(t))
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fmt.Sprint(err), "check kafka.brokers") || !strings.Contains(fmt.Sprint(err), "refused") {
@@ -349,7 +349,7 @@ func TestAdmin(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if got, err := r.Read(t.Context(), time.Second); err != nil || len(got.Records) != 1 {
+	if got, err := r.Read(t.Context(), time.Minute); err != nil || len(got.Records) != 1 {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	if err := b.DeleteTopic("b"); err != nil {
