@@ -316,9 +316,13 @@ func (p *process) keepUnarchived(ctx context.Context) (func(click.Source) int64,
 	if err != nil {
 		return nil, err
 	}
-	until, err := archive.Archived(ctx, blobs)
+	until, strangers, err := archive.Archived(ctx, blobs)
 	if err = errors.Join(err, done()); err != nil {
 		return nil, err
+	}
+	if len(strangers) > 0 {
+		p.logger.Warn("no raw records are deleted of partitions with other files among their manifests in the archive: move these away, or give them back their names",
+			zap.Int("files", len(strangers)), zap.String("first", strangers[0]))
 	}
 	return func(s click.Source) int64 { return max(until[s]-1, 0) }, nil
 }

@@ -101,15 +101,22 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // Archived returns, for each source, the offset below which all is archived: what a raw store may
-// let go of.
-func Archived(ctx context.Context, blobs blob.Store) (map[click.Source]int64, error) {
-	all, _, err := List(ctx, blobs)
+// let go of. It is nothing of those that have strangers among their manifests, which are named: each may be a manifest
+// under another name.
+func Archived(ctx context.Context, blobs blob.Store) (until map[click.Source]int64, strangers []string, err error) {
+	all, others, err := List(ctx, blobs)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	until := map[click.Source]int64{}
+	until = map[click.Source]int64{}
 	for _, s := range all {
 		until[s.Source] = max(until[s.Source], s.To)
 	}
-	return until, nil
+	for _, name := range others {
+		if s, ok := sourceOf(name); ok {
+			delete(until, s)
+			strangers = append(strangers, name)
+		}
+	}
+	return until, strangers, nil
 }

@@ -64,9 +64,9 @@ func TestService(t *testing.T) {
 	s.clock = clock
 	want := func(until map[click.Source]int64) {
 		t.Helper()
-		got, err := Archived(t.Context(), blobs)
-		if err != nil {
-			t.Fatal(err)
+		got, strangers, err := Archived(t.Context(), blobs)
+		if err != nil || len(strangers) > 0 {
+			t.Fatal(strangers, err)
 		}
 		for _, source := range []click.Source{whole, behind, older, gone} {
 			if got[source] != until[source] {
@@ -100,6 +100,34 @@ func TestService(t *testing.T) {
 	s.Log = nil
 	if reach, err := s.reach(t.Context(), whole); err != nil || reach.Whole {
 		t.Errorf("without a log: %+v, %v", reach, err)
+	}
+}
+
+// TestArchivedOfRenamed: while a manifest has another name, a raw store lets go of nothing of its source; what lies elsewhere holds up nobody.
+func TestArchivedOfRenamed(t *testing.T) {
+	t.Parallel()
+	blobs, raw := newAttic(), history(1)
+	a, b := source("clicks.eu", 0), source("clicks.eu", 1)
+	for _, s := range []click.Source{a, b} {
+		if _, err := archiver(t, raw, blobs).Source(t.Context(), s, far, func(*Manifest) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	blobs.blobs[manifests+".DS_Store"], blobs.blobs[manifests+"notes/today"] = nil, nil
+	until, strangers, err := Archived(t.Context(), blobs)
+	if err != nil || len(until) != 2 || until[a] == 0 || len(strangers) > 0 {
+		t.Fatalf("%v, %q, %v", until, strangers, err)
+	}
+	slices, err := listSource(t.Context(), blobs, a)
+	if err != nil || len(slices) < 3 {
+		t.Fatal(slices, err)
+	}
+	name := slices[1].manifestName()
+	blobs.blobs[name+".bak"] = blobs.blobs[name]
+	delete(blobs.blobs, name)
+	was := until[b]
+	if until, strangers, err = Archived(t.Context(), blobs); err != nil || len(until) != 1 || until[b] != was || len(strangers) != 1 || strangers[0] != name+".bak" {
+		t.Errorf("%v, %q, %v", until, strangers, err)
 	}
 }
 

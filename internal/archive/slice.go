@@ -87,6 +87,13 @@ func parseManifestName(name string) (s Slice, err error) {
 	return s, nil
 }
 
+// sourceOf is the source among whose manifests a blob lies.
+func sourceOf(name string) (click.Source, bool) {
+	source, _, inside := strings.Cut(strings.TrimPrefix(name, manifests), "/")
+	s, err := parseSource(source)
+	return s, inside && err == nil
+}
+
 func parseSource(name string) (s click.Source, err error) {
 	rest, partition, ok := cutLast(name)
 	topic, id, two := cutLast(rest)

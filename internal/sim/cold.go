@@ -166,7 +166,7 @@ func (w *world) archive(ctx context.Context, p *proc) error {
 // expire lets the raw store go of what is archived, when nobody can still be reading who has not seen
 // that it is: in an installation a day must lie between.
 func (w *world) expire(ctx context.Context, p *proc) error {
-	until, err := archive.Archived(ctx, cold{p})
+	until, _, err := archive.Archived(ctx, cold{p})
 	for s, offset := range until {
 		if w.mutant == expiresEarly {
 			offset += 3
