@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strconv"
 
@@ -27,22 +26,12 @@ func (c *Client) Clicks(ctx context.Context, q ClicksQuestion, watch func(done, 
 	if q.N != 0 {
 		values.Set("n", strconv.Itoa(q.N))
 	}
-	s, err := c.stream(ctx, "answer", "/v1/clicks/count", values,
-		func(h http.Header) bool { return h.Get("Content-Type") == "application/x-ndjson" })
-	if err != nil {
-		return api.Clicks{}, err
-	}
-	defer s.Close()
-	for lines := json.NewDecoder(s); ; {
-		var line api.ClicksLine
-		if err := lines.Decode(&line); err != nil {
-			return api.Clicks{}, s.broken(err)
-		}
-		if line.Answer != nil {
-			return *line.Answer, nil
-		}
-		if line.Progress != nil {
-			watch(line.Progress.Done, line.Progress.Total)
-		}
-	}
+	return follow(ctx, c, question{http.MethodGet, "/v1/clicks/count", values, "answer"},
+		func(l *api.ClicksLine) (*api.Clicks, *api.Problem) { return l.Answer, nil },
+		func(l *api.ClicksLine) error {
+			if l.Progress != nil {
+				watch(l.Progress.Done, l.Progress.Total)
+			}
+			return nil
+		})
 }

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -36,25 +35,6 @@ func reconcileQuery(r Range, source string) url.Values {
 }
 
 func (c *Client) reconcile(ctx context.Context, method, path string, values url.Values, line func(*api.ReconcileLine) error) (api.Reconciliation, error) {
-	s, err := c.streamOf(ctx, method, "outcome", path, values,
-		func(h http.Header) bool { return h.Get("Content-Type") == "application/x-ndjson" })
-	if err != nil {
-		return api.Reconciliation{}, err
-	}
-	defer s.Close()
-	for lines := json.NewDecoder(s); ; {
-		var l api.ReconcileLine
-		if err := lines.Decode(&l); err != nil {
-			return api.Reconciliation{}, s.broken(err)
-		}
-		switch {
-		case l.Outcome != nil:
-			return *l.Outcome, nil
-		case l.Problem != nil:
-			return api.Reconciliation{}, &Refused{URL: c.base.String(), Problem: *l.Problem}
-		}
-		if err := line(&l); err != nil {
-			return api.Reconciliation{}, err
-		}
-	}
+	return follow(ctx, c, question{method, path, values, "outcome"},
+		func(l *api.ReconcileLine) (*api.Reconciliation, *api.Problem) { return l.Outcome, l.Problem }, line)
 }

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -56,24 +55,6 @@ func (q *ReplayQuestion) query() url.Values {
 }
 
 func (c *Client) replay(ctx context.Context, method, path string, values url.Values, line func(*api.ReplayLine) error) (api.Replay, error) {
-	s, err := c.streamOf(ctx, method, "replay", path, values, func(h http.Header) bool { return h.Get("Content-Type") == "application/x-ndjson" })
-	if err != nil {
-		return api.Replay{}, err
-	}
-	defer s.Close()
-	for lines := json.NewDecoder(s); ; {
-		var l api.ReplayLine
-		if err := lines.Decode(&l); err != nil {
-			return api.Replay{}, s.broken(err)
-		}
-		switch {
-		case l.Outcome != nil:
-			return *l.Outcome, nil
-		case l.Problem != nil:
-			return api.Replay{}, &Refused{URL: c.base.String(), Problem: *l.Problem}
-		}
-		if err := line(&l); err != nil {
-			return api.Replay{}, err
-		}
-	}
+	return follow(ctx, c, question{method, path, values, "replay"},
+		func(l *api.ReplayLine) (*api.Replay, *api.Problem) { return l.Outcome, l.Problem }, line)
 }
