@@ -60,6 +60,11 @@ type Cell struct {
 // Sum is what the ad has.
 func (c *Cell) Sum() click.Sum { return click.Sum{Count: c.Count, Digest: c.Digest} }
 
+// Whole is that, and what it is worth.
+func (c *Cell) Whole() click.Count {
+	return click.Count{Sum: c.Sum(), Standing: click.Standing{State: c.State, Revision: c.Revision}}
+}
+
 // WholeList asks for all ads of ranked lists.
 const WholeList = math.MaxInt
 

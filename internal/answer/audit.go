@@ -140,6 +140,9 @@ func (r *Reader) under(ctx context.Context, filter string, from, to int64) ([]*a
 		w := window(c.Start)
 		w.Clicks += c.Count
 		w.Ads++
+		if !c.Whole().Ended() {
+			w.Open++
+		}
 		return nil
 	}); err != nil {
 		return nil, err

@@ -84,9 +84,11 @@ func TestAuditOfCopies(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	s.copied[0].Count, s.copied[3].Digest = 5, 9
+	s.copied[2].State, s.copied[2].Revision = click.Corrected, 2
 	_, r, err := New(s, time.Minute).Audit(t.Context(), 0, 2*minute, nothing)
 	want := []string{
 		"1970-01-01T00:00:00Z: under 000, ad a has 5 clicks when it is asked for, and 2 among all ads",
+		"1970-01-01T00:01:00Z: under 000, ad a is corrected at revision 2 when it is asked for, and final at 1 among all ads",
 		"1970-01-01T00:01:00Z: under 000, ad b has 1 clicks when it is asked for, and as many others among all ads",
 	}
 	var got []string
@@ -95,6 +97,28 @@ func TestAuditOfCopies(t *testing.T) {
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// A count of a complete minute is final, or corrected with a revision.
+func TestAuditOfStates(t *testing.T) {
+	for name, c := range map[string]struct {
+		state    click.State
+		revision int64
+		holds    bool
+	}{
+		"final": {click.Final, 1, true}, "corrected": {click.Corrected, 3, true},
+		"open": {click.Provisional, 1, false}, "final twice": {click.Final, 2, false}, "corrected by nothing": {click.Corrected, 1, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := published(0, minute)
+			s.cells[minute][1].State, s.cells[minute][1].Revision = c.state, c.revision
+			_, r, err := New(s, time.Minute).Audit(t.Context(), 0, 2*minute, func(int64, int64) error { return nil })
+			if err != nil || r.Holds() != c.holds || !c.holds &&
+				r.Findings[0].String() != "1970-01-01T00:01:00Z: the state or revision of 1 of 2 counts is not that of a complete minute" {
+				t.Errorf("%s: %+v, %v", name, r, err)
+			}
+		})
 	}
 }
 

@@ -52,7 +52,11 @@ func newFake() *fake {
 func (f *fake) put(window int64, ad string, count, revision int64) {
 	cells := f.cells[window]
 	i, _ := slices.BinarySearchFunc(cells, ad, byAd)
-	f.cells[window] = slices.Insert(cells, i, storage.Cell{Ad: []byte(ad), Start: window, Count: count, Revision: revision})
+	state := click.Final
+	if revision > 1 {
+		state = click.Corrected
+	}
+	f.cells[window] = slices.Insert(cells, i, storage.Cell{Ad: []byte(ad), Start: window, Count: count, Revision: revision, State: state})
 }
 
 func byAd(c storage.Cell, ad string) int { return cmp.Compare(string(c.Ad), ad) }

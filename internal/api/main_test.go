@@ -114,6 +114,14 @@ func (f *fake) Span(context.Context, string) (first, last int64, ok bool, err er
 // at is noon and some minutes, in Unix ms.
 func at(minutes int) int64 { return noon.Add(time.Duration(minutes) * time.Minute).UnixMilli() }
 
+// stateAt is the state of what has ended at a revision.
+func stateAt(revision int64) click.State {
+	if revision > 1 {
+		return click.Corrected
+	}
+	return click.Final
+}
+
 // someClicks is complete until 11:59.
 func someClicks() *fake {
 	f := &fake{complete: at(-1), lineage: click.Lineage{
@@ -129,7 +137,7 @@ func someClicks() *fake {
 		ad     string
 		count  int64
 	}{{-3, "a", 5}, {-3, "b/c d", 2}, {-2, "a", 1}, {-1, `q"uo,te`, 9}, {-1, "tie", 2}} {
-		f.cells = append(f.cells, storage.Cell{Ad: []byte(c.ad), Start: at(c.minute), Count: c.count, Revision: int64(c.minute) + 4})
+		f.cells = append(f.cells, storage.Cell{Ad: []byte(c.ad), Start: at(c.minute), Count: c.count, Revision: int64(c.minute) + 4, State: stateAt(int64(c.minute) + 4)})
 	}
 	slices.SortFunc(f.cells, func(a, b storage.Cell) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(string(a.Ad), string(b.Ad)))

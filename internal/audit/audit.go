@@ -15,6 +15,7 @@ type Window struct {
 	Filter  string         // click.FilterAll for all clicks
 	Clicks  int64          // the sum of its counts
 	Ads     int64          // how many ads have a count above 0
+	Open    int64          // how many of these have a state or revision that no count of a complete window has
 	List    *click.Ranking // published beside the counts; nil when there is none
 	Lineage *click.Lineage // nil when there is none; it is one for all filters, and stands with all clicks
 }
@@ -25,6 +26,8 @@ func (w *Window) Agrees() bool { return w.quarrel() == "" }
 
 func (w *Window) quarrel() string {
 	switch l := w.List; {
+	case w.Open > 0:
+		return fmt.Sprintf("the state or revision of %d of %d counts is not that of a complete minute", w.Open, w.Ads)
 	case l == nil:
 		return fmt.Sprintf("%d clicks are counted, and no ranked list was published with them", w.Clicks)
 	case l.Clicks != w.Clicks || l.Ads != w.Ads:
@@ -119,12 +122,16 @@ func (f *Fold) Add(w *Window) {
 }
 
 // Copy takes a count that is kept twice, and is not the same where its ad is asked for and among those of all ads.
-func (f *Fold) Copy(start int64, series, ad string, asked, among click.Sum) {
-	if asked.Count == among.Count {
+func (f *Fold) Copy(start int64, series, ad string, asked, among click.Count) {
+	switch {
+	case asked.Sum == among.Sum:
+		f.find(start, "", "under %s, ad %s is %s at revision %d when it is asked for, and %s at %d among all ads",
+			series, ad, asked.State, asked.Revision, among.State, among.Revision)
+	case asked.Count == among.Count:
 		f.find(start, "", "under %s, ad %s has %d clicks when it is asked for, and as many others among all ads", series, ad, asked.Count)
-		return
+	default:
+		f.find(start, "", "under %s, ad %s has %d clicks when it is asked for, and %d among all ads", series, ad, asked.Count, among.Count)
 	}
-	f.find(start, "", "under %s, ad %s has %d clicks when it is asked for, and %d among all ads", series, ad, asked.Count, among.Count)
 }
 
 // Copies takes a window, an hour or a day of which many counts are so.

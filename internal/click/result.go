@@ -31,6 +31,23 @@ type Result struct {
 	Version  int64
 }
 
+// Count is a number of clicks and what it is worth.
+type Count struct {
+	Sum
+	Standing
+}
+
+// Standing is what a count or a list is worth.
+type Standing struct {
+	State    State
+	Revision int64
+}
+
+// Ended tells whether it can be that of a window that has ended: final at the first revision, corrected at all others.
+func (s Standing) Ended() bool {
+	return s.State == Final && s.Revision == 1 || s.State == Corrected && s.Revision > 1
+}
+
 // Sum is what the ad has.
 func (r *Result) Sum() Sum { return Sum{r.Count, r.Digest} }
 

@@ -35,8 +35,8 @@ func (p Part) Compare(o Part) int {
 // Odd is a count whose copies are not the same. A copy that is not there is 0.
 type Odd struct {
 	Ad       string
-	ByAd     click.Sum // what a question about the ad is answered from
-	ByWindow click.Sum // what is read window by window
+	ByAd     click.Count // what a question about the ad is answered from
+	ByWindow click.Count // what is read window by window
 }
 
 // Found is where copies are not the same.
@@ -146,9 +146,11 @@ func (f *finder) find(ctx context.Context) (Found, error) {
 	return found, nil
 }
 
-// hash is a count in one number. Any other of its numbers has another.
+// hash is a count in one number. Where one of its numbers is another, it is another too.
 func hash(c *storage.Cell) uint64 {
-	return click.HashAd(c.Ad, uint64(c.Count)) + (click.HashAd(c.Ad, 0)|1)*c.Digest
+	const spread = 0x9e3779b97f4a7c15 // odd, so that no two revisions come to the same
+	said := uint64(c.Revision)<<2 | uint64(c.State)
+	return click.HashAd(c.Ad, uint64(c.Count)) + (click.HashAd(c.Ad, 0)|1)*(c.Digest+spread*said)
 }
 
 // subtract takes the counts by window off the sums.
@@ -190,15 +192,15 @@ func (f *finder) share(parts []Part) (some, rest []Part) {
 
 // detail reads both copies of some parts again and lists the counts that differ.
 func (f *finder) detail(ctx context.Context, parts []Part, odd map[Part][]Odd) error {
-	byAd := map[Part]map[string]click.Sum{}
+	byAd := map[Part]map[string]click.Count{}
 	from, to := int64(math.MaxInt64), int64(math.MinInt64)
 	for _, p := range parts {
-		byAd[p] = map[string]click.Sum{}
+		byAd[p] = map[string]click.Count{}
 		from, to = min(from, p.Start), max(to, p.Start+1)
 	}
 	_, err := f.store.Copies(ctx, from, to, func(series string, c *storage.Cell) error {
 		if counts, wanted := byAd[Part{c.Start, series}]; wanted {
-			counts[string(c.Ad)] = c.Sum()
+			counts[string(c.Ad)] = c.Whole()
 		}
 		return f.look()
 	})
@@ -209,8 +211,8 @@ func (f *finder) detail(ctx context.Context, parts []Part, odd map[Part][]Odd) e
 		counts := byAd[p]
 		var list []Odd
 		err := f.store.Scan(ctx, p.Series, p.Start, p.Start+1, func(c *storage.Cell) error {
-			if copied := counts[string(c.Ad)]; copied != c.Sum() {
-				list = append(list, Odd{string(c.Ad), copied, c.Sum()})
+			if copied := counts[string(c.Ad)]; copied != c.Whole() {
+				list = append(list, Odd{string(c.Ad), copied, c.Whole()})
 			}
 			delete(counts, string(c.Ad))
 			return f.look()

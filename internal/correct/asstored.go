@@ -82,7 +82,7 @@ func (j *Job) order(ctx context.Context, watch func(Progress) error) error {
 			if err != nil {
 				return err
 			}
-			d := Compare(start, j.Window, filter, &stored, stored.Rows, j.Top, nil)
+			d := Compare(start, j.Window, filter, &stored, stored.Counts(), j.Top, nil)
 			if err := j.Add(&d); err != nil {
 				return err
 			}

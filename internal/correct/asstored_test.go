@@ -152,8 +152,8 @@ func TestListAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.close() }()
-	stored := Stored{Rows: rowsOf("a=1#7 b=2#9")}
-	d := Compare(base, minute, click.FilterAll, &stored, stored.Rows, 1, nil)
+	stored := Stored{Rows: final(rowsOf("a=1#7 b=2#9"))}
+	d := Compare(base, minute, click.FilterAll, &stored, stored.Counts(), 1, nil)
 	if err := s.add(&d); err != nil || len(d.Changes) > 0 || s.rows != 1 {
 		t.Fatalf("%+v, %v, %d rows", d, err, s.rows)
 	}

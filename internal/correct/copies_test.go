@@ -15,9 +15,10 @@ import (
 // TestCompareCopies: what an ad is answered for with is put right as well, also where the window is right.
 func TestCompareCopies(t *testing.T) {
 	t.Parallel()
+	standing := click.Standing{State: click.Final, Revision: 1}
 	odd := func(text string) (list []copies.Odd) {
 		for _, r := range rowsOf(text) {
-			list = append(list, copies.Odd{Ad: string(r.Ad), ByAd: r.Sum()})
+			list = append(list, copies.Odd{Ad: string(r.Ad), ByAd: click.Count{Sum: r.Sum(), Standing: standing}})
 		}
 		return list
 	}
@@ -47,7 +48,7 @@ func TestCompareCopies(t *testing.T) {
 		if c.rest {
 			found.Rest = []copies.Part{{Start: base, Series: click.FilterAll}}
 		}
-		s := Stored{Rows: rowsOf(c.stored)}
+		s := Stored{Rows: final(rowsOf(c.stored))}
 		s.Note(click.FilterAll, base, &found)
 		d := Compare(base, minute, click.FilterAll, &s, rowsOf(c.counted), 2, c.ads)
 		var got []string
@@ -91,6 +92,8 @@ func TestShownTwice(t *testing.T) {
 			Ad: []byte(ad), Start: base, Size: minute, Filter: click.FilterAll, Count: count, Digest: digest, Revision: 2, State: click.Corrected, Version: version,
 		}
 	}
+	before := row("a", 3, 5, 1) // right but for its state
+	before.Revision, before.State = 1, click.Provisional
 	var none []click.Result // of what there was before
 	for i := range 6 {
 		none = append(none, row(fmt.Sprint("ad-", i), 0, 0, 1000))
@@ -103,9 +106,10 @@ func TestShownTwice(t *testing.T) {
 		shown bool
 	}{
 		{"an ad too much", byAd, storage.Batch{Results: []click.Result{row("b", 1, 1, 1)}}, false},
+		{"the ad as it was", byAd, storage.Batch{Results: []click.Result{before}}, false},
 		{"the window", w.store, storage.Batch{Results: append(none, row("a", 3, 5, 1000)), Rankings: []click.Ranking{list}}, false},
-		{"the ad", byAd, storage.Batch{Results: []click.Result{row("a", 3, 5, 1000)}}, false},
-		{"no ad too much", byAd, storage.Batch{Results: []click.Result{row("b", 0, 0, 1000)}}, true},
+		{"no ad too much", byAd, storage.Batch{Results: []click.Result{row("b", 0, 0, 1000)}}, false},
+		{"the ad", byAd, storage.Batch{Results: []click.Result{row("a", 3, 5, 1000)}}, true},
 		{"other clicks of the ad", byAd, storage.Batch{Results: []click.Result{row("a", 3, 6, 1001)}}, false},
 	} {
 		if err := step.store.Apply(t.Context(), &step.batch); err != nil {
@@ -113,6 +117,44 @@ func TestShownTwice(t *testing.T) {
 		}
 		if shown, err := j.shown(t.Context(), &j.spool.entries[0]); err != nil || shown != step.shown {
 			t.Errorf("%s: %v, %v", step.name, shown, err)
+		}
+	}
+}
+
+// TestShownAgain: a count that was right but for its state is shown when it has the revision of the correction.
+func TestShownAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	const start = base + 50*minute // of which the world knows nothing
+	spool, err := newSpool(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &Job{Publisher: w.publisher(), spool: spool}
+	defer func() { _ = j.Close() }()
+	a := click.Result{
+		Ad: []byte("a"), Start: start, Size: minute, Filter: click.FilterAll, Count: 3, Digest: 5, Revision: 1, State: click.Provisional, Version: 1000,
+	}
+	list := click.Ranking{Start: start, Size: minute, Filter: click.FilterAll, Clicks: 3, Ads: 1, Top: rowsOf("a=3"), Revision: 2, State: click.Corrected, Version: 1001}
+	if err := w.store.Apply(t.Context(), &storage.Batch{Results: []click.Result{a}, Rankings: []click.Ranking{list}}); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := Read(t.Context(), w.store, click.FilterAll, start, minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Compare(start, minute, click.FilterAll, &stored, rowsOf("a=3#5"), 1, nil)
+	d.Revision = 2
+	if err := j.Add(&d); err != nil || len(d.Changes) != 1 {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	for _, shown := range []bool{false, true} {
+		if got, err := j.shown(t.Context(), &j.spool.entries[0]); err != nil || got != shown {
+			t.Errorf("%v, %v: revision %d", got, err, a.Revision)
+		}
+		a.Revision, a.State, a.Version = 2, click.Corrected, 1001
+		if err := w.store.Apply(t.Context(), &storage.Batch{Results: []click.Result{a}}); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -12,39 +12,57 @@ import (
 	"github.com/clickagg/clickagg/storage"
 )
 
-// Stored is what a store has of one window under one filter.
+// Row is a count as it is stored.
+type Row struct {
+	click.Row
+	click.Standing
+}
+
+// Stored is what a store has of one window, which is closed for good, under one filter.
 type Stored struct {
-	Rows     []click.Row    // counts, in the order of their ads' bytes
-	Revision int64          // the greatest of any of them and of the list; 0 without either
+	Rows     []Row          // counts, in the order of their ads' bytes
+	Revision int64          // the greatest of any of them, of their copies and of the list; 0 without any
 	List     *click.Ranking // nil when there is none
-	// Copies are the counts that questions about one ad are answered from, where they are not those of Rows.
-	Copies map[string]click.Sum
+	// Copies are what questions about one ad are answered from, where they are not as in Rows.
+	Copies map[string]click.Count
 	Unsure bool // any of Rows may have such a copy
+}
+
+// Counts are the counts alone.
+func (w *Stored) Counts() []click.Row {
+	counts := make([]click.Row, len(w.Rows))
+	for i := range w.Rows {
+		counts[i] = w.Rows[i].Row
+	}
+	return counts
 }
 
 // Note takes in what copies were found to be other than what was read. Ads that only they have get a row of 0.
 func (w *Stored) Note(series string, start int64, found *copies.Found) {
 	part := copies.Part{Start: start, Series: series}
 	_, w.Unsure = slices.BinarySearchFunc(found.Rest, part, copies.Part.Compare)
-	w.Copies = map[string]click.Sum{}
+	w.Copies = map[string]click.Count{}
 	read := w.Rows
 	for _, o := range found.Odd[part] {
 		w.Copies[o.Ad] = o.ByAd
+		w.Revision = max(w.Revision, o.ByAd.Revision)
 		if _, there := slices.BinarySearchFunc(read, []byte(o.Ad), byAd); !there {
-			w.Rows = append(w.Rows, click.Row{Ad: []byte(o.Ad)})
+			w.Rows = append(w.Rows, Row{Row: click.Row{Ad: []byte(o.Ad)}})
 		}
 	}
-	slices.SortFunc(w.Rows, func(a, b click.Row) int { return bytes.Compare(a.Ad, b.Ad) })
+	slices.SortFunc(w.Rows, func(a, b Row) int { return bytes.Compare(a.Ad, b.Ad) })
 }
 
-func byAd(r click.Row, ad []byte) int { return bytes.Compare(r.Ad, ad) }
+func byAd(r Row, ad []byte) int { return bytes.Compare(r.Ad, ad) }
 
-// answered is what a question about an ad of which there is a row is answered from.
-func (w *Stored) answered(ad []byte, row click.Sum) click.Sum {
-	if copied, odd := w.Copies[string(ad)]; odd {
-		return copied
+// answered is what a question about the ad of a row is answered from, and whether that is as it can be where the
+// row is right: of the same state and revision, and those are ones that a closed window has.
+func (w *Stored) answered(r *Row) (click.Sum, bool) {
+	right := r.Count == 0 || r.Ended()
+	if c, odd := w.Copies[string(r.Ad)]; odd {
+		return c.Sum, right && c.Standing == r.Standing
 	}
-	return row
+	return r.Sum(), right
 }
 
 // Read reads what is stored of the window that starts at a time.
@@ -58,7 +76,7 @@ func Read(ctx context.Context, s storage.Store, filter string, start, size int64
 		w.List, w.Revision = &lists[0], lists[0].Revision
 	}
 	err = s.Scan(ctx, filter, start, start+size, func(c *storage.Cell) error {
-		w.Rows = append(w.Rows, click.Row{Ad: bytes.Clone(c.Ad), Count: c.Count, Digest: c.Digest})
+		w.Rows = append(w.Rows, Row{click.Row{Ad: bytes.Clone(c.Ad), Count: c.Count, Digest: c.Digest}, c.Whole().Standing})
 		w.Revision = max(w.Revision, c.Revision)
 		return nil
 	})
@@ -68,7 +86,8 @@ func Read(ctx context.Context, s storage.Store, filter string, start, size int64
 	return w, nil
 }
 
-// Change is one count that should be another, or that is of other clicks than it should be.
+// Change is one count that should be another, is of other clicks than it should be, or is right but for its state
+// or revision.
 type Change struct {
 	Ad                   []byte
 	Old, New             int64  // 0 without a click
@@ -107,10 +126,11 @@ func Compare(start, size int64, filter string, stored *Stored, counted []click.R
 		top = max(top, len(stored.List.Top))
 	}
 	best := rank.NewFirst(max(top, 1))
-	each(stored.Rows, counted, func(ad []byte, old, now click.Sum) {
+	each(stored.Rows, counted, func(ad []byte, row *Row, now click.Sum) {
+		old := row.Sum()
 		if !among(ads, ad) {
 			now = old
-		} else if was := stored.answered(ad, old); stored.Unsure || !same(old, now) || !same(was, now) {
+		} else if was, right := stored.answered(row); stored.Unsure || !right || !same(old, now) || !same(was, now) {
 			if !same(old, now) {
 				was = old
 			}
@@ -128,14 +148,15 @@ func Compare(start, size int64, filter string, stored *Stored, counted []click.R
 	return d
 }
 
-// each walks over two lists of rows, both in the order of ads' bytes.
-func each(old, now []click.Row, f func(ad []byte, old, now click.Sum)) {
+// each walks over what is stored and what should be, both in the order of ads' bytes.
+func each(old []Row, now []click.Row, f func(ad []byte, old *Row, now click.Sum)) {
 	for len(old) > 0 || len(now) > 0 {
 		order := len(now) - len(old) // when one has no more, the other's is next
 		if len(old) > 0 && len(now) > 0 {
 			order = bytes.Compare(old[0].Ad, now[0].Ad)
 		}
-		var was, is click.Row
+		var was Row
+		var is click.Row
 		if order <= 0 && len(old) > 0 {
 			was, old = old[0], old[1:]
 		}
@@ -146,7 +167,7 @@ func each(old, now []click.Row, f func(ad []byte, old, now click.Sum)) {
 		if ad == nil {
 			ad = is.Ad
 		}
-		f(ad, was.Sum(), is.Sum())
+		f(ad, &was, is.Sum())
 	}
 }
 

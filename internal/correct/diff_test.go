@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/copies"
 	"github.com/clickagg/clickagg/internal/rank"
 )
 
@@ -24,6 +25,14 @@ func rowsOf(text string) (rows []click.Row) {
 		rows = append(rows, r)
 	}
 	return rows
+}
+
+// final is rows as they are stored when their window has ended.
+func final(rows []click.Row) (stored []Row) {
+	for _, r := range rows {
+		stored = append(stored, Row{r, click.Standing{State: click.Final, Revision: 1}})
+	}
+	return stored
 }
 
 func list(clicks, ads, revision int64, top string) *click.Ranking {
@@ -61,7 +70,7 @@ func TestCompare(t *testing.T) {
 		"one ad of several":                {stored: "a=1 b=2", list: list(3, 2, 1, "b=2 a=1"), counted: "a=5 b=9 c=1", ads: []string{"a"}, want: "a 1→5", isList: true, top: "a=5 b=2"},
 		"an ad that is right, and another": {stored: "a=1 b=2", list: list(3, 2, 1, "b=2 a=1"), counted: "a=1 b=9", ads: []string{"a", "z"}, top: "b=2 a=1"},
 	} {
-		s := Stored{Rows: rowsOf(c.stored), List: c.list, Revision: 4}
+		s := Stored{Rows: final(rowsOf(c.stored)), List: c.list, Revision: 4}
 		d := Compare(base, minute, click.FilterAll, &s, rowsOf(c.counted), 2, c.ads)
 		var got []string
 		for _, ch := range d.Changes {
@@ -82,6 +91,37 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// TestCompareStates: a count that is right is said once more where its state or revision is none that a closed window has, or is
+// another where the ad is asked for, and above all revisions that there were.
+func TestCompareStates(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		is, copied click.Standing
+		ads        []string
+		revision   int64 // 0 when nothing changes
+	}{
+		"final":                      {is: click.Standing{State: click.Final, Revision: 1}},
+		"corrected":                  {is: click.Standing{State: click.Corrected, Revision: 7}},
+		"open":                       {is: click.Standing{State: click.Provisional, Revision: 1}, revision: 5},
+		"final twice":                {is: click.Standing{State: click.Final, Revision: 6}, revision: 7},
+		"corrected by nothing":       {is: click.Standing{State: click.Corrected, Revision: 1}, revision: 5},
+		"open, of an ad unasked for": {is: click.Standing{State: click.Provisional, Revision: 1}, ads: []string{"b"}},
+		"another copy":               {is: click.Standing{State: click.Final, Revision: 1}, copied: click.Standing{State: click.Corrected, Revision: 8}, revision: 9},
+		"an open copy":               {is: click.Standing{State: click.Final, Revision: 1}, copied: click.Standing{State: click.Provisional, Revision: 1}, revision: 5},
+	} {
+		a, stored := rowsOf("a=2#7"), Stored{Rows: final(rowsOf("a=2#7")), List: list(2, 1, 4, "a=2"), Revision: max(4, c.is.Revision)}
+		stored.Rows[0].Standing = c.is
+		if c.copied != (click.Standing{}) {
+			odd := copies.Odd{Ad: "a", ByAd: click.Count{Sum: a[0].Sum(), Standing: c.copied}, ByWindow: click.Count{Sum: a[0].Sum(), Standing: c.is}}
+			stored.Note(click.FilterAll, base, &copies.Found{Odd: map[copies.Part][]copies.Odd{{Start: base, Series: click.FilterAll}: {odd}}})
+		}
+		d := Compare(base, minute, click.FilterAll, &stored, a, 2, c.ads)
+		if changed := c.revision > 0; len(d.Changes) > 0 != changed || d.List || changed && (d.Revision != c.revision || d.Changes[0].Old != 2 || d.Changes[0].New != 2) {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
+
 // TestCompareAny: what is stored, changed as it says, is what was counted, whatever both are.
 func TestCompareAny(t *testing.T) {
 	t.Parallel()
@@ -95,7 +135,7 @@ func TestCompareAny(t *testing.T) {
 		return rows
 	}
 	for range 2000 {
-		stored, counted := Stored{Rows: some()}, some()
+		stored, counted := Stored{Rows: final(some())}, some()
 		d := Compare(base, minute, click.FilterAll, &stored, counted, 5, nil)
 		is := map[string]int64{}
 		for _, r := range stored.Rows {

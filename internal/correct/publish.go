@@ -292,11 +292,11 @@ func (j *Job) answered(ctx context.Context, e *entry) (bool, error) {
 		for _, want := range c.Rows {
 			g.Go(func() error {
 				cells, err := j.Store.Count(ctx, e.filter, want.Ad, e.start, e.start+e.size)
-				var got click.Sum
-				for i := range cells {
-					got = cells[i].Sum()
+				var got storage.Cell
+				if len(cells) > 0 {
+					got = cells[0]
 				}
-				if err == nil && !same(got, want.Sum()) {
+				if err == nil && (!same(got.Sum(), want.Sum()) || got.Count > 0 && got.Revision < c.Revision) {
 					err = errNotYet
 				}
 				return err
@@ -321,7 +321,7 @@ func (j *Job) listed(ctx context.Context, e *entry) (bool, error) {
 	err = j.spool.each(e, func(c *click.Correction) error {
 		for _, want := range c.Rows {
 			i, ok := slices.BinarySearchFunc(rows, want.Ad, byAd)
-			shown = shown && ok == (want.Count > 0) && (!ok || same(rows[i].Sum(), want.Sum()))
+			shown = shown && ok == (want.Count > 0) && (!ok || same(rows[i].Sum(), want.Sum()) && rows[i].Revision >= c.Revision)
 			rows = rows[i:] // both are in the order of ads
 		}
 		if c.Last {

@@ -150,7 +150,7 @@ func (truth) keep(w *world, j *Job) error {
 		if err != nil {
 			return err
 		}
-		d := Compare(base+n*minute, minute, click.FilterAll, &s, s.Rows, 3, nil)
+		d := Compare(base+n*minute, minute, click.FilterAll, &s, s.Counts(), 3, nil)
 		if err := j.Add(&d); err != nil {
 			return err
 		}

@@ -210,7 +210,7 @@ func (w *world) stored() counts {
 			for _, row := range s.Rows {
 				all[key(start, filter, string(row.Ad))] = row.Count
 			}
-			if d := Compare(start, minute, filter, &s, s.Rows, 3, nil); d.List {
+			if d := Compare(start, minute, filter, &s, s.Counts(), 3, nil); d.List {
 				all[key(start, filter, "(list)")] = 1
 			}
 		}

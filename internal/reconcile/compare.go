@@ -14,16 +14,23 @@ import (
 )
 
 // fold is all counts under a filter in one number: the sum of every count times the hash of its ad. It is
-// linear, so the folds of windows add up to that of their hour.
+// linear, so the folds of windows add up to that of their hour. So are the corrections, of which an hour has those of
+// all its windows.
 type fold struct {
-	clicks int64
-	hash   uint64
+	clicks      int64
+	hash        uint64
+	corrections uint64
 }
 
 func (f *fold) add(c *storage.Cell) {
+	h := click.HashAd(c.Ad, 0)
 	f.clicks += c.Count
-	f.hash += click.HashAd(c.Ad, 0) * uint64(c.Count)
+	f.hash += h * uint64(c.Count)
+	f.corrections += h * uint64(c.Revision-1)
 }
+
+// counts is the fold without corrections.
+func (f fold) counts() fold { return fold{clicks: f.clicks, hash: f.hash} }
 
 // compare merges what is stored of a window under a filter with what was counted again.
 func (c *run) compare(ctx context.Context, w *recount.Window) error {
@@ -60,8 +67,14 @@ func (c *run) compare(ctx context.Context, w *recount.Window) error {
 		c.folds[part{w.Start, w.Filter}] = sum
 	}
 	// A list of the right counts is not to blame for counts beside it that are wrong.
-	if p := (part{w.Start, w.Filter}); !list.holds() && (!c.wrong[p] || !list.of(w.Rows) && !list.of(Whole(w))) {
-		c.find(Difference{Kind: List, Start: w.Start, Filter: w.Filter, window: part{w.Start, w.Filter}, Parts: []cause.Part{{Cause: cause.WrongList}}})
+	d := Difference{Kind: List, Start: w.Start, Filter: w.Filter, window: part{w.Start, w.Filter}}
+	switch p := d.window; {
+	case !list.holds() && (!c.wrong[p] || !list.of(w.Rows) && !list.of(Whole(w))):
+		d.Parts = []cause.Part{{Cause: cause.WrongList}}
+		c.find(d)
+	case !list.ended():
+		d.open = true
+		c.find(d)
 	}
 	return nil
 }
@@ -100,14 +113,20 @@ func takeAd(rows *[]click.Row, ad []byte) (s click.Sum) {
 // row compares one count.
 func (c *run) row(w *recount.Window, ad []byte, cell *storage.Cell, raw, late click.Sum) {
 	c.report.Rows++
-	r := cause.Row{Stored: cell.Sum(), Raw: raw, Late: late}
-	if !r.Holds() {
-		if !r.WithoutLate().Holds() {
-			c.wrong[part{w.Start, w.Filter}] = true
-		}
-		c.find(Difference{Kind: Count, Start: w.Start, Filter: w.Filter, Ad: string(ad), Row: r, window: part{w.Start, w.Filter}})
+	d := Difference{
+		Kind: Count, Start: w.Start, Filter: w.Filter, Ad: string(ad), Row: cause.Row{Stored: cell.Sum(), Raw: raw, Late: late},
+		open: open(cell), window: part{w.Start, w.Filter},
+	}
+	if d.wrong() {
+		c.wrong[d.window] = true
+	}
+	if d.open || !d.Holds() {
+		c.find(d)
 	}
 }
+
+// open tells whether a count is as one of a window that has ended cannot be. One that is not there is not.
+func open(c *storage.Cell) bool { return c.Count > 0 && !c.Whole().Ended() }
 
 // list is a stored ranked list and what it must be by the counts beside it.
 type list struct {
@@ -152,6 +171,11 @@ func (l *list) of(rows []click.Row) bool {
 		other.add(&storage.Cell{Ad: rows[i].Ad, Count: rows[i].Count})
 	}
 	return other.holds()
+}
+
+// ended tells whether the list can be one of a window that has ended. One that is not there can.
+func (l *list) ended() bool {
+	return l.stored == nil || click.Standing{State: l.stored.State, Revision: l.stored.Revision}.Ended()
 }
 
 // holds tells whether the stored list is that of the counts. How long it may be was up to whoever

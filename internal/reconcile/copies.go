@@ -20,7 +20,7 @@ func (c *run) copies(ctx context.Context) error {
 	}
 	known := map[key]*Difference{}
 	for _, d := range c.found {
-		if d.Kind == Rollup || d.Kind == Count && !d.WithoutLate().Holds() {
+		if d.Kind == Rollup || d.wrong() {
 			known[d.key()] = d
 		}
 	}
@@ -29,13 +29,17 @@ func (c *run) copies(ctx context.Context) error {
 			continue // an hour that is to be made anew, with both copies
 		}
 		for _, o := range found.Odd[p] {
-			row := cause.Row{Stored: o.ByAd, Raw: o.ByWindow}
-			if d := known[key{part{p.Start, p.Series}, o.Ad}]; d != nil {
+			row := cause.Row{Stored: o.ByAd.Sum, Raw: o.ByWindow.Sum}
+			d := known[key{part{p.Start, p.Series}, o.Ad}]
+			if d != nil {
 				row.Raw, row.Late = d.Raw, d.Late
 			}
-			if !row.Holds() && !row.WithoutLate().Holds() {
+			switch {
+			case !row.Holds() && !row.WithoutLate().Holds():
 				clicks := max(1, row.Stored.Count-row.Raw.Count, row.Raw.Count-row.Stored.Count)
 				c.find(copyOf(p, o.Ad, row, cause.Part{Cause: cause.WrongCopy, Clicks: clicks}))
+			case d == nil && o.ByAd.Sum == o.ByWindow.Sum:
+				c.find(copyOf(p, o.Ad, row, cause.Part{Cause: cause.WrongState}))
 			}
 		}
 	}

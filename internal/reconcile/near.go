@@ -49,7 +49,7 @@ func (c *run) explain(ctx context.Context, watch func(done, total int64) error) 
 		return err
 	}
 	for _, d := range c.found {
-		if d.Parts == nil && !d.WithoutLate().Holds() {
+		if d.Parts == nil && d.wrong() {
 			n.ads[d.Ad], n.clicks[d.key()] = true, nil
 			from, to = min(from, d.Start), max(to, d.Start+c.Size)
 		}
@@ -63,8 +63,11 @@ func (c *run) explain(ctx context.Context, watch func(done, total int64) error) 
 		n.latecomers()
 	}
 	for _, d := range c.found {
-		if d.Parts == nil {
+		if d.Parts == nil && !d.Holds() {
 			d.Parts = cause.Explain(d.Row, n.clicks[d.key()])
+		}
+		if d.open {
+			d.Parts = append(d.Parts, cause.Part{Cause: cause.WrongState})
 		}
 	}
 	return nil
@@ -72,8 +75,11 @@ func (c *run) explain(ctx context.Context, watch func(done, total int64) error) 
 
 func (d *Difference) key() key { return key{part{d.Start, d.Filter}, d.Ad} }
 
-// reread reads counts that differ once more, window by window.
+// reread reads once more what differs, window by window.
 func (c *run) reread(ctx context.Context) error {
+	if err := c.relist(ctx); err != nil {
+		return err
+	}
 	for rest := c.found; len(rest) > 0; {
 		p := rest[0].window
 		n := slices.IndexFunc(rest, func(d *Difference) bool { return d.window != p })
@@ -82,17 +88,17 @@ func (c *run) reread(ctx context.Context) error {
 		}
 		wrong := map[string]*Difference{}
 		for _, d := range rest[:n] {
-			if d.Kind == Count && !d.WithoutLate().Holds() {
+			if d.wrong() || d.Kind == Count && d.open {
 				wrong[d.Ad] = d
 			}
 		}
 		if rest = rest[n:]; len(wrong) == 0 {
 			continue
 		}
-		now := map[string]click.Sum{} // what was taken away has no cell
+		now := map[string]storage.Cell{} // what was taken away has no cell
 		err := c.Store.Scan(ctx, p.filter, p.start, p.start+c.Size, func(cell *storage.Cell) error {
 			if wrong[string(cell.Ad)] != nil {
-				now[string(cell.Ad)] = cell.Sum()
+				now[string(cell.Ad)] = *cell
 			}
 			return nil
 		})
@@ -100,18 +106,35 @@ func (c *run) reread(ctx context.Context) error {
 			return fmt.Errorf("read counts: %w", err)
 		}
 		for ad, d := range wrong {
-			d.superseded(now[ad])
+			cell := now[ad]
+			d.superseded(cell.Sum(), open(&cell))
 		}
 	}
 	return nil
 }
 
+// relist reads the lists once more whose state or revision is none of what has ended, and lets go of those that have become so:
+// lists come to the store by another way than counts, so one may follow a moment later.
+func (c *run) relist(ctx context.Context) (err error) {
+	c.found = slices.DeleteFunc(c.found, func(d *Difference) bool {
+		if err != nil || d.Kind != List || !d.open {
+			return false
+		}
+		var l *list
+		if l, err = c.list(ctx, d.Filter, d.Start); err != nil {
+			return false
+		}
+		return l.ended()
+	})
+	return err
+}
+
 // superseded takes what is stored now. If it was put right since it was compared, that is its cause. If it has become
 // another and is as wrong, it is looked into as it is now.
-func (d *Difference) superseded(now click.Sum) {
-	old := d.Stored
-	d.Stored = now
-	if now != old && (d.Holds() || d.WithoutLate().Holds()) {
+func (d *Difference) superseded(now click.Sum, open bool) {
+	old, was := d.Stored, d.open
+	d.Stored, d.open = now, open
+	if (now != old || was) && !open && !d.wrong() {
 		d.Stored = old
 		d.Parts = []cause.Part{{Cause: cause.Superseded, Clicks: max(1, now.Count-old.Count, old.Count-now.Count)}}
 	}

@@ -53,7 +53,7 @@ func (j *job) Publish(_ context.Context, watch func(correct.Progress) error) err
 		for _, c := range d.Changes {
 			rows = append(rows, click.Row{Ad: c.Ad, Count: c.New, Digest: c.NewDigest})
 		}
-		j.rows(version, d.Start, d.Size, d.Filter, rows...)
+		j.stand(version, d.Start, d.Size, d.Filter, click.Standing{State: click.Corrected, Revision: d.Revision}, rows...)
 		j.list(version, d.Start, d.Size, d.Filter, d.Clicks, d.Ads, d.Top...)
 		if len(rows) == 0 && len(d.Top) == 0 {
 			continue // nothing is said that would touch the hour

@@ -30,8 +30,12 @@ type Difference struct {
 	Source click.Source // of a Record
 	Offset int64
 
+	open   bool // of a Count or a List: its state or revision is none of what has ended
 	window part // that a repair publishes anew
 }
+
+// wrong tells whether a count is neither that without late clicks nor that with them.
+func (d *Difference) wrong() bool { return d.Kind == Count && !d.Holds() && !d.WithoutLate().Holds() }
 
 // Explained tells whether all of its causes are.
 func (d *Difference) Explained() bool {

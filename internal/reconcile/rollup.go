@@ -47,6 +47,7 @@ func (c *run) rollup(ctx context.Context, filter string, u storage.Unit, r stora
 		}
 		want.clicks += f.clicks
 		want.hash += f.hash
+		want.corrections += f.corrections
 	}
 	list, err := c.list(ctx, u.Series(filter), r.Start)
 	if err != nil {
@@ -62,15 +63,22 @@ func (c *run) rollup(ctx context.Context, filter string, u storage.Unit, r stora
 			return err
 		}
 	}
-	if got != want {
-		d := Difference{Kind: Rollup, Start: r.Start, Filter: u.Series(filter), Row: cause.Row{
-			Stored: click.Sum{Count: got.clicks}, Raw: click.Sum{Count: want.clicks},
-		}, window: part{window, filter}}
-		d.Parts = []cause.Part{{Cause: cause.WrongRollup, Clicks: max(1, got.clicks-want.clicks, want.clicks-got.clicks)}}
-		c.find(d)
-	} else if !list.holds() {
+	why := cause.Part{}
+	switch {
+	case got.counts() != want.counts():
+		why = cause.Part{Cause: cause.WrongRollup, Clicks: max(1, got.clicks-want.clicks, want.clicks-got.clicks)}
+	case got != want:
+		why.Cause = cause.WrongState
+	case !list.holds():
 		c.find(Difference{Kind: List, Start: r.Start, Filter: u.Series(filter), window: part{window, filter}, Parts: []cause.Part{{Cause: cause.WrongList}}})
+		return nil
+	default:
+		return nil
 	}
+	c.find(Difference{
+		Kind: Rollup, Start: r.Start, Filter: u.Series(filter), window: part{window, filter}, Parts: []cause.Part{why},
+		Row: cause.Row{Stored: click.Sum{Count: got.clicks}, Raw: click.Sum{Count: want.clicks}},
+	})
 	return nil
 }
 

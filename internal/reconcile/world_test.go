@@ -193,13 +193,19 @@ func (w *world) apply(version, start, size int64, series string, rows []click.Ro
 	w.list(version, start, size, series, clicks, ads, slices.Clone(first.Sorted())...)
 }
 
-// rows stores counts.
+// rows stores counts that are final.
 func (w *world) rows(version, start, size int64, series string, rows ...click.Row) {
+	w.Helper()
+	w.stand(version, start, size, series, click.Standing{State: click.Final, Revision: 1}, rows...)
+}
+
+// stand stores counts that are worth something.
+func (w *world) stand(version, start, size int64, series string, s click.Standing, rows ...click.Row) {
 	w.Helper()
 	var b storage.Batch
 	for _, r := range rows {
 		b.Results = append(b.Results, click.Result{
-			Ad: r.Ad, Start: start, Size: size, Filter: series, Count: r.Count, Digest: r.Digest, Revision: 1, State: click.Final, Version: version,
+			Ad: r.Ad, Start: start, Size: size, Filter: series, Count: r.Count, Digest: r.Digest, Revision: s.Revision, State: s.State, Version: version,
 		})
 	}
 	if err := w.store.Apply(w.Context(), &b); err != nil {

@@ -43,7 +43,7 @@ func (w *world) damage() {
 	w.damages++
 	w.db.spoilt[k], w.answers = true, map[question]asked{}
 	c := w.db.cells[k]
-	switch w.choose(5, "how") {
+	switch w.choose(6, "how") {
 	case 0:
 		c.Count, c.Digest = 0, 0
 	case 1:
@@ -62,6 +62,8 @@ func (w *world) damage() {
 		}
 		c.Ad, c.Count, c.Digest = []byte(k.ad), 3, 17
 		w.db.spoilt[k] = true
+	case 5: // as it may have been while the window was open
+		c.State, c.Revision = click.Provisional, 1
 	}
 	w.db.cells[k] = c
 }

@@ -374,8 +374,8 @@ func (w *world) check() error {
 		if got.Sum() != want {
 			return w.failure("P1: %s at %d under %s: counted %+v, the log says %+v", k.ad, k.start, k.filter, got.Sum(), want)
 		}
-		if got.State == click.Provisional {
-			return w.failure("liveness: %s at %d under %s is still provisional", k.ad, k.start, k.filter)
+		if got.Count > 0 && !(click.Standing{State: got.State, Revision: got.Revision}).Ended() {
+			return w.failure("liveness: %s at %d under %s is still %s, with revision %d", k.ad, k.start, k.filter, got.State, got.Revision)
 		}
 		last = max(last, k.start)
 	}

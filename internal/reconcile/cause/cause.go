@@ -23,13 +23,14 @@ const (
 	WrongList                         // the ranked list is not that of the counts
 	WrongRollup                       // the hour or day is not the sum of its windows
 	WrongCopy                         // what is answered for one ad is not what is stored of the window
+	WrongState                        // the count or list is right, and its state or revision is not
 	ends
 )
 
 var names = [ends]string{
 	Late: "late", Duplicate: "duplicate", Conflict: "conflict", Rejected: "rejected", MissingRaw: "missing_from_raw",
 	MissingAggregate: "missing_from_aggregate", Superseded: "superseded_by_replay", WrongList: "wrong_list", WrongRollup: "wrong_rollup",
-	WrongCopy: "wrong_copy",
+	WrongCopy: "wrong_copy", WrongState: "wrong_state",
 }
 
 // All lists the causes.
