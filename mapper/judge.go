@@ -2,6 +2,7 @@ package mapper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,9 +13,10 @@ import (
 )
 
 // Judge says what would become of records that are not in the log, if they were
-// appended now: each source's own rules judge them, at the position its mapper last
-// committed. A live source moves on meanwhile, so a click at the edge of its window may
-// be late all the same. It belongs to one goroutine.
+// appended now: each source's own rules judge them, after all that stood in the log when the
+// source was first asked about, whether or not its mapper has got there. A live source moves on
+// meanwhile, so a click at the edge of its window may be late all the same. It belongs to one
+// goroutine.
 type Judge struct {
 	log     stream.Log
 	cfg     Config
@@ -43,24 +45,28 @@ func (j *Judge) Verdict(ctx context.Context, src click.Source, m *stream.Message
 		Offset: j.next[src], Append: j.now().UnixMilli(), Key: m.Key, Value: m.Value, Headers: click.MakeHeaders(m.Headers),
 	}
 	j.next[src]++
-	v := p.Add(&r)
-	if p.Full() { // what it would send nobody needs
-		p.Seal(j.next[src], r.Append, click.None, 1)
-	}
-	return v, nil
+	return p.Pass(&r), nil
 }
 
-// source is a partition as its mapper last left it.
+// source is a partition at the end of its log: as its mapper last left it, and moved on by what
+// came since. The position alone would not do: that of a mapper which has just begun, or is
+// behind, knows an older time than the one the record will be judged by.
 func (j *Judge) source(ctx context.Context, src click.Source) (*rule.Partition, error) {
 	if p := j.sources[src]; p != nil {
 		return p, nil
 	}
+	// The position first, as in [Mapper.find].
 	at, ok, err := j.log.Committed(ctx, j.cfg.Group, src.Topic, src.Partition)
 	if err != nil {
 		return nil, fmt.Errorf("committed position: %w", err)
 	}
-	was := position{topic: src.ID, state: rule.NewState(0)}
+	start, end, err := j.log.Bounds(ctx, src.Topic, src.Partition)
+	if err != nil {
+		return nil, fmt.Errorf("bounds: %w", err)
+	}
+	was, epoch := position{topic: src.ID, state: rule.NewState(start)}, int32(stream.NoEpoch)
 	if ok {
+		epoch = at.Epoch
 		if was, err = decodePosition(at.Metadata); err != nil {
 			return nil, fmt.Errorf("committed position %d: %w", at.Offset, err)
 		}
@@ -74,8 +80,49 @@ func (j *Judge) source(ctx context.Context, src click.Source) (*rule.Partition, 
 	if live := j.facts.LiveSince(src.ID); live != click.None {
 		p.SetLive(live)
 	}
-	j.sources[src], j.next[src] = p, was.state.Next
+	next, err := j.follow(ctx, p, src, stream.Place{Offset: was.state.Next, Epoch: epoch, Topic: src.ID}, end)
+	if err != nil {
+		return nil, err
+	}
+	j.sources[src], j.next[src] = p, next
 	return p, nil
+}
+
+// follow judges the records of a source from a place up to an end, at least, and returns the
+// offset after them.
+func (j *Judge) follow(ctx context.Context, p *rule.Partition, src click.Source, at stream.Place, end int64) (int64, error) {
+	for at.Offset < end {
+		next, err := j.pass(ctx, p, src, at, end)
+		var bad *stream.Corrupt
+		if errors.As(err, &bad) && bad.End > bad.Start { // rejected as a whole, as the mapper does
+			p.Refuse(bad.End)
+			next, err = bad.End, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		at.Offset, at.Epoch = next, stream.NoEpoch
+	}
+	return at.Offset, nil
+}
+
+func (j *Judge) pass(ctx context.Context, p *rule.Partition, src click.Source, at stream.Place, end int64) (int64, error) {
+	r, err := j.log.Open(ctx, src.Topic, src.Partition, at)
+	if err != nil {
+		return 0, fmt.Errorf("open: %w", err)
+	}
+	defer func() { _ = r.Close() }()
+	for at.Offset < end {
+		b, err := r.Read(ctx, j.cfg.Heartbeat)
+		if err != nil {
+			return 0, err
+		}
+		for i := range b.Records {
+			p.Pass(&b.Records[i])
+		}
+		at.Offset = b.Next
+	}
+	return at.Offset, nil
 }
 
 // now is the brokers' time, or the machine's where they do not say.

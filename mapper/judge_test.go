@@ -1,6 +1,7 @@
 package mapper
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -87,6 +88,49 @@ func TestJudge(t *testing.T) {
 		again, _ := b.log.Topic(t.Context(), "clicks")
 		j = NewJudge(b.log, b.m.cfg, facts, stream.Wall{})
 		if _, err := j.Verdict(t.Context(), click.Source{Topic: "clicks", ID: again.ID}, &stream.Message{}); !errors.Is(err, ErrLoss) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestJudgeReadsOn: what no mapper has read yet, or has read and not committed, says what is
+// late as well as what was.
+func TestJudgeReadsOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		time.Sleep(time.Hour)
+		topic, err := b.log.Topic(t.Context(), "clicks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		src := click.Source{Topic: "clicks", ID: topic.ID}
+		judge := func(log stream.Log, want rule.Kind) {
+			t.Helper()
+			v, err := NewJudge(log, b.m.cfg, control.Facts{}, stream.Wall{}).Verdict(t.Context(), src, &stream.Message{Value: []byte(at(-10 * time.Minute))})
+			if err != nil || v.Kind != want {
+				t.Errorf("%+v, %v; want %v", v, err, want)
+			}
+		}
+		judge(b.log, rule.Routed)
+		b.put("{", at(0), "{", "{")
+		judge(b.log, rule.Late)
+		// Case: a mapper that only just began has a position, at the beginning.
+		if err := b.run(0); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		judge(b.log, rule.Late)
+		// Case: a batch before or behind the click cannot be read.
+		judge(&holed{Log: b.log, start: 2, end: 4}, rule.Late)
+		judge(&holed{Log: b.log, start: 0, end: 1}, rule.Late)
+		judge(&holed{Log: b.log, start: 1, end: 2}, rule.Routed)
+		// Case: retention was faster than the mapper.
+		if err := b.run(2 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		b.put("{", "{")
+		b.log.Cut("clicks", 0, 5)
+		if _, err := NewJudge(b.log, b.m.cfg, control.Facts{}, stream.Wall{}).Verdict(t.Context(), src, &stream.Message{}); !errors.Is(err, stream.ErrOutOfRange) {
 			t.Error(err)
 		}
 	})

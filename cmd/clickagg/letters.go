@@ -168,8 +168,8 @@ func redriveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "redrive",
 		Short: "Send corrected records to their topic again",
-		Long: "Send letters to their input topic again, corrected. Each is judged first by the mapper's own rules, at the position its\n" +
-			"source has now; what would be refused is named and not sent. Keep the event id: a click that was counted already is\n" +
+		Long: "Send letters to their input topic again, corrected. Each is judged first by the mapper's own rules, after all that\n" +
+			"its source holds by then; what would be refused is named and not sent. Keep the event id: a click that was counted already is\n" +
 			"then not counted twice. What is sent is remembered, and not sent by a second run unless --again.",
 		Example: "  clickagg deadletters redrive --reason missing_field --edit country=DE --dry-run\n" +
 			"  clickagg deadletters list -o jsonl > letters.jsonl && clickagg deadletters redrive --file letters.jsonl --dry-run",
