@@ -67,6 +67,10 @@ func Start(ctx context.Context) (*Browser, error) {
 
 // start starts the process. It reads commands from its descriptor 3 and writes to 4.
 func (b *Browser) start(p program) error {
+	env, err := p.env(b.profile)
+	if err != nil {
+		return err
+	}
 	in, to, err := os.Pipe()
 	if err != nil {
 		return err
@@ -83,7 +87,7 @@ func (b *Browser) start(p program) error {
 		args = append(args, "--no-sandbox") // Chromium's own sandbox refuses root
 	}
 	b.cmd = exec.Command(p.path, args...)
-	b.cmd.Env = append(os.Environ(), p.env...)
+	b.cmd.Env = append(os.Environ(), env...)
 	b.cmd.ExtraFiles = []*os.File{in, out}
 	b.cmd.Stderr = &b.stderr
 	b.cmd.SysProcAttr = ownGroup()

@@ -80,6 +80,15 @@ func TestPage(t *testing.T) {
 	if got.Value != "é1" || got.Keys != "ArrowLeftEnter" || got.Width == "" || !got.Dark || !got.Calm {
 		t.Errorf("%+v", got)
 	}
+	var widths []float64
+	must(p.Eval(ctx, `["sans-serif", "monospace"].flatMap(font => ["iii", "mmm"].map(text => {
+		const c = document.createElement("canvas").getContext("2d");
+		c.font = "20px " + font;
+		return c.measureText(text).width;
+	}))`, &widths))
+	if len(widths) != 4 || widths[0] >= widths[1] || widths[2] != widths[3] || widths[2] == 0 {
+		t.Errorf("iii and mmm are %v wide, sans serif and of one width: its fonts are missing", widths)
+	}
 	if err := p.Eval(ctx, "nothing.there", nil); err == nil || !strings.Contains(err.Error(), "nothing is not defined") {
 		t.Errorf("an expression that throws: %v", err)
 	}

@@ -19,7 +19,8 @@ var programs = []string{"chromium-headless-shell", "chromium", "chromium-browser
 // reader's system, so that a page looks the same on every machine.
 var packages = []string{"chromium-headless-shell", "fonts-inter", "fonts-jetbrains-mono"}
 
-// fonts tells the unpacked browser which fonts there are.
+// fonts tells the unpacked browser which fonts there are. It names their place, so it is
+// written at each start: what is unpacked may have been moved, or be seen by another path.
 const fonts = `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
@@ -32,10 +33,25 @@ const fonts = `<?xml version="1.0"?>
 </fontconfig>
 `
 
-// program is a browser and the environment it needs.
+// program is a browser.
 type program struct {
-	path string
-	env  []string
+	path     string
+	unpacked string // where it and what it needs is unpacked; empty for one that is installed
+}
+
+// env is the environment the program needs; profile is a directory of its own.
+func (p *program) env(profile string) ([]string, error) {
+	if p.unpacked == "" {
+		return nil, nil
+	}
+	var libs []string
+	for _, pattern := range []string{"usr/lib/*-linux-gnu*", "usr/lib/*-linux-gnu*/pulseaudio", "lib/*-linux-gnu*"} {
+		found, _ := filepath.Glob(filepath.Join(p.unpacked, pattern)) // only a bad pattern is an error
+		libs = append(libs, found...)
+	}
+	file := filepath.Join(profile, "fonts.conf")
+	return []string{"LD_LIBRARY_PATH=" + strings.Join(libs, ":"), "FONTCONFIG_FILE=" + file},
+		os.WriteFile(file, fmt.Appendf(nil, fonts, p.unpacked), 0o600)
 }
 
 // Find makes sure that there is a browser: the one that the variable CHROMIUM names,
@@ -77,18 +93,8 @@ func find(ctx context.Context) (program, error) {
 // unpacked is the browser in the cache.
 func unpacked(cache string) (program, bool) {
 	path := filepath.Join(cache, "usr/lib/chromium/chromium-headless-shell")
-	if _, err := os.Stat(path); err != nil {
-		return program{}, false
-	}
-	var libs []string
-	for _, pattern := range []string{"usr/lib/*-linux-gnu*", "usr/lib/*-linux-gnu*/pulseaudio", "lib/*-linux-gnu*"} {
-		found, _ := filepath.Glob(filepath.Join(cache, pattern)) // only a bad pattern is an error
-		libs = append(libs, found...)
-	}
-	return program{path, []string{
-		"LD_LIBRARY_PATH=" + strings.Join(libs, ":"),
-		"FONTCONFIG_FILE=" + filepath.Join(cache, "fonts.conf"),
-	}}, true
+	_, err := os.Stat(path)
+	return program{path, cache}, err == nil
 }
 
 // download unpacks the packages and the libraries that this machine lacks: beside
@@ -129,9 +135,6 @@ func download(ctx context.Context, cache string) error {
 		if err := run(ctx, "dpkg", "-x", deb, root); err != nil {
 			return err
 		}
-	}
-	if err := os.WriteFile(filepath.Join(root, "fonts.conf"), fmt.Appendf(nil, fonts, cache), 0o600); err != nil {
-		return err
 	}
 	return errors.Join(os.RemoveAll(cache), os.Rename(root, cache))
 }
