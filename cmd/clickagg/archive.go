@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +49,7 @@ func archiveRunCommand() *cobra.Command {
 		Example: "  clickagg archive run --archive.after 48h --config clickagg.yaml",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withArchive(c, true, func(ctx context.Context, p *process, blobs blob.Ranger) error {
+			return withArchive(c, fill, func(ctx context.Context, p *process, blobs blob.Ranger) error {
 				if p.cfg.Archive.After == 0 {
 					return usage(errNoAfter)
 				}
@@ -60,13 +63,17 @@ func archiveRunCommand() *cobra.Command {
 					s.Log = log
 				}
 				bar := progress.Start(os.Stderr, isTerminal(os.Stderr), 0, "records")
-				var records int64
+				var files, records int64
 				err := s.Pass(ctx, func(m *archive.Manifest) {
+					files++
 					records += m.Records
 					bar.Println(m.File)
 					bar.Set(records, records)
 				})
 				bar.Finish()
+				if err == nil && files == 0 {
+					_, err = fmt.Fprintf(c.OutOrStdout(), "nothing is left to archive of hours that ended %v ago\n", p.cfg.Archive.After)
+				}
 				return err
 			})
 		},
@@ -90,7 +97,7 @@ func archiveListCommand() *cobra.Command {
 			if output != "table" && output != "json" {
 				return usage(fmt.Errorf("archive list: --output %q is not table or json", output))
 			}
-			return withArchive(c, false, func(ctx context.Context, _ *process, blobs blob.Ranger) error {
+			return withArchive(c, read, func(ctx context.Context, _ *process, blobs blob.Ranger) error {
 				all, strangers, err := archive.List(ctx, blobs)
 				if err != nil {
 					return err
@@ -104,6 +111,9 @@ func archiveListCommand() *cobra.Command {
 					return err
 				case output == "json":
 					return archive.PrintJSON(c.OutOrStdout(), found)
+				case len(found) == 0:
+					_, err := fmt.Fprintln(c.OutOrStdout(), "nothing is archived")
+					return err
 				case files:
 					return archive.PrintFiles(c.OutOrStdout(), found)
 				}
@@ -128,7 +138,7 @@ func archiveVerifyCommand() *cobra.Command {
 		Example: "  clickagg archive verify --config clickagg.yaml",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withArchive(c, false, func(ctx context.Context, _ *process, blobs blob.Ranger) error {
+			return withArchive(c, read, func(ctx context.Context, _ *process, blobs blob.Ranger) error {
 				bar := progress.Start(os.Stderr, isTerminal(os.Stderr), 0, "records")
 				faults, files, records := 0, 0, int64(0)
 				err := archive.Verify(ctx, blobs, func(f archive.Finding) {
@@ -181,7 +191,7 @@ func archiveRestoreCommand() *cobra.Command {
 			if begin >= end {
 				return usage(fmt.Errorf("archive restore: --from %s is not before --to %s", from, to))
 			}
-			return withArchive(c, true, func(ctx context.Context, p *process, blobs blob.Ranger) error {
+			return withArchive(c, restore, func(ctx context.Context, p *process, blobs blob.Ranger) error {
 				if oldest := now.Add(-p.cfg.Cassandra.RawTTL); len(p.cfg.Cassandra.Hosts) == 0 && begin < oldest.UnixMilli() {
 					return usage(fmt.Errorf("archive restore: what was received before %s would be deleted again at once: raise cassandra.raw_ttl first", oldest.UTC().Format(time.RFC3339)))
 				}
@@ -208,11 +218,23 @@ func archiveRestoreCommand() *cobra.Command {
 	return c
 }
 
-// withArchive opens the archive, and the raw store if wanted, for a command.
-func withArchive(c *cobra.Command, raw bool, do func(ctx context.Context, p *process, blobs blob.Ranger) error) (err error) {
+// What a command does with an archive.
+const (
+	read    = iota // and nothing else
+	fill           // from the raw store
+	restore        // into the raw store
+)
+
+// withArchive opens the archive, and the raw store if it is needed, for a command. Only one that fills
+// an archive makes it: the others would call a place that was mistyped an archive without faults.
+func withArchive(c *cobra.Command, what int, do func(ctx context.Context, p *process, blobs blob.Ranger) error) (err error) {
 	cfg, err := settings(c)
 	if err != nil {
 		return err
+	}
+	dir := cmp.Or(cfg.Archive.URL, filepath.Join(cfg.DataDir, archiveDir))
+	if _, err := os.Stat(dir); what != fill && errors.Is(err, fs.ErrNotExist) && !strings.Contains(dir, "://") {
+		return usage(fmt.Errorf("archive: there is none at %s; set --data-dir or --archive.url", dir))
 	}
 	logger, err := ops.Logger(config.Log{Level: "warn", Format: cfg.Log.Format})
 	if err != nil {
@@ -220,7 +242,7 @@ func withArchive(c *cobra.Command, raw bool, do func(ctx context.Context, p *pro
 	}
 	p := &process{cfg: cfg, topics: click.TopicsOf(cfg.Kafka.TopicPrefix), logger: logger, archive: archive.NewMetrics(nil)}
 	defer func() { err = errors.Join(err, p.close()) }()
-	if raw {
+	if what != read {
 		if err := p.openRaw(c.Context()); err != nil {
 			return err
 		}
@@ -258,9 +280,12 @@ func (p *process) openRaw(ctx context.Context) error {
 	return nil
 }
 
+// archiveDir is the archive's section of the configuration, and where in data_dir it is.
+const archiveDir = "archive"
+
 // openArchive opens the place of the archive. Close is called when nothing uses it any more.
 func openArchive(ctx context.Context, cfg config.Config, logger *zap.Logger) (blobs blob.Ranger, close func() error, err error) {
-	return openPlace(ctx, "archive", cfg.Archive.URL, cfg, cfg.Archive.S3, logger)
+	return openPlace(ctx, archiveDir, cfg.Archive.URL, cfg, cfg.Archive.S3, logger)
 }
 
 // archiver makes what archives. It rests that many times as long as it works.

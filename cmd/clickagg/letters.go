@@ -75,6 +75,9 @@ func (f *letterFlags) box(c *cobra.Command, do func(ctx context.Context, p *proc
 			return usage(err)
 		}
 	}
+	if err := f.filter.Check(); err != nil {
+		return usage(err)
+	}
 	p := &process{cfg: cfg, topics: click.TopicsOf(cfg.Kafka.TopicPrefix)}
 	log, err := p.dial(c.Context())
 	if err != nil {

@@ -47,17 +47,11 @@ func (t *target) dial(c *cobra.Command, cfg *config.Config) (*kafka.Log, error) 
 	if len(kc.Brokers) == 0 {
 		kc.Brokers = []string{cfg.Embedded.Listen}
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), 15*time.Second)
-	defer cancel()
 	logger, err := ops.Logger(config.Log{Level: "warn", Format: "console"})
 	if err != nil {
 		return nil, err
 	}
-	log, err := kafka.Open(ctx, kc, logger)
-	if err != nil {
-		return nil, fmt.Errorf("%w; is 'clickagg run' running there?", err)
-	}
-	return log, nil
+	return connect(c.Context(), kc, logger)
 }
 
 // stored waits until everything sent is in the store, and final up to a time.

@@ -241,7 +241,7 @@ func auditCommand() *cobra.Command {
 		Short: "Prove what is billed for a range: counts, published lists and the account of every source",
 		Long: "Hold everything that is stored of the complete minutes of a range against itself: the counts of each minute against the ranked list\n" +
 			"published with them, and the account of every source partition from minute to minute, so that each record has one verdict and no\n" +
-			"offset is missing. The exit status is 0 if all of it holds, 1 if not. What -o json prints is evidence to keep: the table names its SHA-256.",
+			"offset is missing. The exit status is 0 if all of it holds, 1 if not or if no minute is complete. What -o json prints is evidence to keep: the table names its SHA-256.",
 		Example: "  clickagg audit --from 2019-11-24T00:00:00Z --to 2019-12-01T00:00:00Z\n  clickagg audit --last 24h -o json > evidence.json",
 		Args:    noArgs,
 		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
@@ -249,7 +249,7 @@ func auditCommand() *cobra.Command {
 				return progress.Start(os.Stderr, isTerminal(os.Stderr), minutes, "minutes")
 			}
 			err := query.Audit(c.Context(), to, o, c.OutOrStdout())
-			if errors.Is(err, query.ErrFindings) {
+			if errors.Is(err, query.ErrFindings) || errors.Is(err, query.ErrIncomplete) {
 				return &exit{status: 1, err: err}
 			}
 			return err

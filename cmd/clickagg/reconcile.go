@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clickagg/clickagg/internal/api/client"
+	"github.com/clickagg/clickagg/internal/correct"
 	"github.com/clickagg/clickagg/internal/progress"
 	"github.com/clickagg/clickagg/internal/query"
 	"github.com/clickagg/clickagg/internal/reconcile"
@@ -42,11 +43,18 @@ func reconcileCommand() *cobra.Command {
 			}
 			o.Width = query.Width(c.OutOrStdout())
 			o.Progress = func(step string, total int64) *progress.Bar {
-				return progress.Start(os.Stderr, isTerminal(os.Stderr), total, "offsets, "+step)
+				unit := "offsets, " + step
+				if step == correct.Publishing {
+					unit = "counts published"
+				}
+				return progress.Start(os.Stderr, isTerminal(os.Stderr), total, unit)
 			}
 			err := query.Reconcile(c.Context(), to, o, c.OutOrStdout())
-			if errors.Is(err, query.ErrDifferences) {
+			switch {
+			case errors.Is(err, query.ErrDifferences):
 				return &exit{status: 1, err: err}
+			case err != nil && c.Context().Err() != nil && (o.Repair || o.Resume):
+				return unfinished(err, "reconcile")
 			}
 			return err
 		}),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -21,6 +22,7 @@ import (
 func replayCommand() *cobra.Command {
 	var o query.ReplayOptions
 	var yes bool
+	q := &o.Question
 	c := &cobra.Command{
 		Use:   "replay",
 		Short: "Count the clicks of closed minutes once more, and put in order what is stored of them",
@@ -32,6 +34,12 @@ func replayCommand() *cobra.Command {
 			"  clickagg replay --from 2019-11-24T00:00:00Z --to 2019-11-24T01:00:00Z --source raw --yes\n  clickagg replay --resume",
 		Args: noArgs,
 		RunE: ask(func(c *cobra.Command, to *client.Client, _ []string) error {
+			if c.Flags().Changed("ad") && len(q.Ads) == 0 {
+				return usage(errors.New("replay: --ad is empty, which would be all ads: name some, or leave it out"))
+			}
+			if err := o.Check(); err != nil {
+				return err
+			}
 			if err := consent(&o, yes); err != nil {
 				return err
 			}
@@ -43,12 +51,11 @@ func replayCommand() *cobra.Command {
 			case errors.Is(err, query.ErrDiffers), errors.Is(err, query.ErrDeclined):
 				return &exit{status: 1, err: err}
 			case err != nil && c.Context().Err() != nil && !o.DryRun:
-				return errors.Join(err, errors.New("if something was begun already, finish it with: clickagg replay --resume"))
+				return unfinished(err, "replay")
 			}
 			return err
 		}),
 	}
-	q := &o.Question
 	rangeFlags(c, &q.Range)
 	c.Flags().StringSliceVar(&q.Ads, "ad", nil, "only these ads, as in a,b; may be given several times (default: all)")
 	c.Flags().StringVar(&q.Source, "source", "", "where clicks are read from: "+strings.Join(recount.SourceNames, ", ")+" (default: wherever all are)")
@@ -62,6 +69,15 @@ func replayCommand() *cobra.Command {
 	outputFlag(c, &o.Output, query.Table, query.JSON, query.CSV)
 	addKeys(c, askKeys...)
 	return c
+}
+
+// unfinished is the error of a command that was interrupted and may have begun something.
+func unfinished(err error, command string) error {
+	hint := fmt.Errorf("interrupted; if something was begun already, finish it with: clickagg %s --resume", command)
+	if errors.Is(err, context.Canceled) {
+		return hint // an error that is only the interruption is not told
+	}
+	return errors.Join(err, hint)
 }
 
 // consent sees to it that somebody agrees before something is published.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/clickagg/clickagg/config"
 	"github.com/clickagg/clickagg/internal/click"
@@ -91,6 +92,20 @@ func retire(ctx context.Context, cfg config.Config, topic string, yes bool, out 
 	return err
 }
 
+// dialWait is how long a command waits for a broker to answer.
+const dialWait = 15 * time.Second
+
+// connect opens a log for a command.
+func connect(ctx context.Context, kc kafka.Config, logger *zap.Logger) (*kafka.Log, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialWait)
+	defer cancel()
+	log, err := kafka.Open(ctx, kc, logger)
+	if err != nil {
+		return nil, fmt.Errorf("%w; is 'clickagg run' running there?", err)
+	}
+	return log, nil
+}
+
 // dial opens the log of an installation, of the embedded broker if it has no other.
 func (p *process) dial(ctx context.Context) (*kafka.Log, error) {
 	cfg := p.cfg
@@ -105,5 +120,5 @@ func (p *process) dial(ctx context.Context) (*kafka.Log, error) {
 	if err != nil {
 		return nil, usage(err)
 	}
-	return kafka.Open(ctx, kc, logger)
+	return connect(ctx, kc, logger)
 }

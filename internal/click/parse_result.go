@@ -248,13 +248,15 @@ func integer(t json.Token) (int64, error) {
 // foreignResult reads a result token by token: decoding into a struct would
 // take a repeated field, a field in other letters and null for what they are not.
 func foreignResult(b []byte) (r Result, err error) {
-	if loneSurrogate(b) {
+	if LoneSurrogate(b) {
 		return r, errors.New("half a surrogate pair, which is no character")
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+	if t, err := d.Token(); err != nil {
 		return r, fmt.Errorf("not one JSON object: %w", err)
+	} else if t != json.Delim('{') {
+		return r, errors.New("not one JSON object")
 	}
 	seen := make(map[string]bool, len(resultFields))
 	for d.More() {
@@ -289,9 +291,9 @@ func foreignResult(b []byte) (r Result, err error) {
 	return r, nil
 }
 
-// loneSurrogate looks for an escaped half of a surrogate pair. encoding/json
-// would put U+FFFD in its place and make one ad of two.
-func loneSurrogate(b []byte) bool {
+// LoneSurrogate looks in JSON for an escaped half of a surrogate pair. encoding/json
+// would put U+FFFD in its place and make one ad of two; other programs do not read it.
+func LoneSurrogate(b []byte) bool {
 	for i := 0; i < len(b); i++ {
 		if b[i] != '\\' {
 			continue

@@ -91,7 +91,7 @@ func TestParseResultRefuses(t *testing.T) {
 		"control":          swap(`ad-17`, "ad\n17"),
 		"nested":           swap(`17,`, `{"a":1},`),
 	} {
-		if got, err := ParseResult([]byte(text)); !errors.Is(err, ErrWire) {
+		if got, err := ParseResult([]byte(text)); !errors.Is(err, ErrWire) || strings.Contains(err.Error(), "%!") {
 			t.Errorf("%s: read as %+v, %v", name, got, err)
 		}
 	}

@@ -33,6 +33,14 @@ func TestUsage(t *testing.T) {
 		{[]string{"query", "top", "-n", "many"}, []string{"-n"}},
 		{[]string{"query", "top", "-o", "xml"}, []string{"xml", "table", "json", "csv"}},
 		{[]string{"archive", "restore", "--from", "-1h", "--to", "-2h"}, []string{"--from -1h is not before --to -2h"}},
+		{[]string{"archive", "restore", "--data-dir", "/no/such"}, []string{"there is none at /no/such/archive"}},
+		{[]string{"archive", "verify", "--archive.url", "/no/such"}, []string{"there is none at /no/such;"}},
+		{[]string{"deadletters", "list", "--reason", "malformd"}, []string{`no reason "malformd"`, "malformed, missing_field"}},
+		{[]string{"deadletters", "drop", "--from", "-1h", "--to", "-2h", "--why", "x"}, []string{"--from is not before --to"}},
+		{[]string{"reconcile", "--limit", "-1"}, []string{"--limit -1"}},
+		{[]string{"replay", "--ad", "", "--yes"}, []string{"--ad is empty"}},
+		{[]string{"replay", "--yes", "-o", "csv"}, []string{"--dry-run"}},
+		{[]string{"replay", "--as-stored"}, []string{"--as-stored goes with --resume"}},
 		{[]string{"demo", "--exit"}, []string{"--events"}},
 		{[]string{"generate", "--events", "-1", "--file", "-"}, []string{"events"}},
 	} {
@@ -42,6 +50,16 @@ func TestUsage(t *testing.T) {
 		}
 		contains(t, stderr, test.says...)
 	}
+}
+
+// TestNoBroker: a command that needs the log says that nobody answers, and does not wait for ever.
+func TestNoBroker(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, status := run(t, "deadletters", "list", "--embedded.listen", freeAddr(t))
+	if status != 3 || stdout != "" {
+		t.Errorf("status %d, printed %q", status, stdout)
+	}
+	contains(t, stderr, "connection refused", "is 'clickagg run' running there?")
 }
 
 // TestConfig: flags win over the environment, and that over the file; what print

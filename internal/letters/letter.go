@@ -54,6 +54,14 @@ const (
 	Dropped  = "dropped"
 )
 
+// The reasons of letters that are none of [click.Reason].
+const (
+	late    = "late"
+	refused = "refused" // by the store
+	crowded = "crowded" // out of a shard
+	stale   = "stale"
+)
+
 var errLetter = errors.New("not a letter as this program writes it")
 
 // own are the headers that clickagg adds to a record.
@@ -116,7 +124,7 @@ func parse(r *click.Record) (l Letter, err error) {
 	if l.Settled.How == "" {
 		l.Settled = Settled{}
 	}
-	if l.Records > 1 || l.Reason == "crowded" || l.Reason == "stale" || l.Reason == click.BadBatch.String() {
+	if l.Records > 1 || l.Reason == crowded || l.Reason == stale || l.Reason == click.BadBatch.String() {
 		l.Away = true // who refused it had no bytes to add
 	}
 	return l, nil
@@ -150,6 +158,24 @@ type Filter struct {
 	Reasons  []string // one of these; none is any
 	Source   string   // topic, topic/partition or topic/partition/offset; empty is any
 	Settled  bool     // those that are dealt with as well
+}
+
+// Check returns an ErrUsage if no letter can be meant, as by a reason there is not.
+func (f *Filter) Check() error {
+	known := []string{late, refused, crowded, stale}
+	for r := range click.ReasonsEnd {
+		known = append(known, r.String())
+	}
+	for _, r := range f.Reasons {
+		if !slices.Contains(known, r) {
+			slices.Sort(known)
+			return fmt.Errorf("%w: there is no reason %q; there are %s", ErrUsage, r, strings.Join(known, ", "))
+		}
+	}
+	if f.From != 0 && f.To != 0 && f.From >= f.To {
+		return fmt.Errorf("%w: --from is not before --to", ErrUsage)
+	}
+	return nil
 }
 
 // match tells whether a letter is meant.

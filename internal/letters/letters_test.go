@@ -312,6 +312,10 @@ func TestRedriveElsewhereAndLate(t *testing.T) {
 	if _, err := p.Redrive(t.Context(), Redrive{Topic: "none", Judge: strict{}, Own: isOwn, Filter: Filter{Settled: true}}); !errors.Is(err, ErrUsage) {
 		t.Error(err)
 	}
+	// Case: a click among results would be judged by nobody.
+	if _, err := p.Redrive(t.Context(), Redrive{Topic: "clickagg.results", Own: isOwn, Filter: Filter{Settled: true}}); !errors.Is(err, ErrUsage) || len(p.sent("clickagg.results", 0)) > 0 {
+		t.Error(err)
+	}
 	// Case: a result that the store refused goes back as it is, unjudged.
 	p.put(0, 3, "refused", "", "a result", headers(click.HeaderTopic, "clickagg.results")...)
 	p.put(0, 3, "refused", "", "a click that is too large to be kept raw")
@@ -453,6 +457,46 @@ func TestPrint(t *testing.T) {
 	for _, form := range []string{Table, JSON, Lines} {
 		if got := print(Filter{}, form, 0); strings.Contains(got, "\x1b") {
 			t.Errorf("%s has what a terminal obeys", form)
+		}
+	}
+}
+
+// TestListIsReadByOthers: half a surrogate pair is JSON to Go and to no other program.
+func TestListIsReadByOthers(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		`{"a":"\ud83d\ude00 \u0041 \\ud800"}`: `{"a":"\ud83d\ude00 \u0041 \\ud800"}`,
+		`{"a":"\ud83d"}`:                      `"{\"a\":\"\\ud83d\"}"`,
+		`{"a":"\\\uDE00"}`:                    `"{\"a\":\"\\\\\\uDE00\"}"`,
+		`{"a":"\ud83d\ud83d"}`:                `"{\"a\":\"\\ud83d\\ud83d\"}"`,
+	} {
+		l := Letter{Origin: Origin{click.Source{Topic: "clicks"}, 1}, Value: []byte(value)}
+		line := l.line()
+		if string(line.Value) != want {
+			t.Errorf("%s is listed as %s", value, line.Value)
+		}
+		text, err := json.Marshal(&line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fixed, err := corrections(bytes.NewReader(text)); err != nil || string(fixed["clicks/0/1"]) != value {
+			t.Errorf("%s came back as %s, %v", value, fixed["clicks/0/1"], err)
+		}
+	}
+}
+
+func TestFilterCheck(t *testing.T) {
+	t.Parallel()
+	for want, f := range map[string]Filter{
+		`"malformd"; there are`: {Reasons: []string{"malformed", "malformd"}}, "--from": {From: 2, To: 2}, "no reason \"reason(16)\"": {Reasons: []string{"reason(16)"}},
+	} {
+		if err := f.Check(); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v", f, err)
+		}
+	}
+	for _, f := range []Filter{{}, {From: 2}, {To: 2}, {From: 1, To: 2, Reasons: []string{"late", "refused", "crowded", "stale", "bad_batch"}}} {
+		if err := f.Check(); err != nil {
+			t.Errorf("%+v: %v", f, err)
 		}
 	}
 }

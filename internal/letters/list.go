@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 	"unicode/utf8"
+
+	"github.com/clickagg/clickagg/internal/click"
 )
 
 // Listing is what a box holds of the letters that are meant.
@@ -52,7 +54,7 @@ type Line struct {
 	Redriven string          `json:"redriven_from,omitempty"`
 	Settled  string          `json:"settled,omitempty"`
 	Note     string          `json:"note,omitempty"`
-	Value    json.RawMessage `json:"value,omitempty"` // the object it is, else text
+	Value    json.RawMessage `json:"value,omitempty"` // the object it is, if every program can read it, else text
 	ValueHex string          `json:"value_hex,omitempty"`
 }
 
@@ -70,7 +72,7 @@ func (l *Letter) line() Line {
 	case len(l.Value) == 0:
 	case !utf8.Valid(l.Value):
 		out.ValueHex = hex.EncodeToString(l.Value)
-	case json.Valid(l.Value) && l.Value[0] == '{':
+	case json.Valid(l.Value) && l.Value[0] == '{' && !click.LoneSurrogate(l.Value):
 		out.Value = slices.Clone(l.Value)
 	default:
 		out.Value, _ = json.Marshal(string(l.Value)) // text is never refused

@@ -51,6 +51,9 @@ func (o *Outcome) Sent() int64 { return o.Good + o.Late }
 // Redrive sends the letters that are meant to their topic again, corrected. Only what
 // the mapper's rules take is sent. A letter counts as dealt with once that is acknowledged.
 func (b *Box) Redrive(ctx context.Context, o Redrive) (out Outcome, err error) {
+	if o.Topic != "" && o.Own(o.Topic) {
+		return out, fmt.Errorf("%w: redrive: --to-topic %s is one of clickagg's own, where nothing judges what comes", ErrUsage, o.Topic)
+	}
 	d := &drive{Redrive: o, box: b, marks: marks{box: b}, topics: map[string]stream.Topic{}}
 	meant := o.match
 	if o.File != nil {
@@ -113,7 +116,7 @@ func (d *drive) letter(ctx context.Context, l *Letter) error {
 	if fix != nil {
 		l.Value = fix
 	}
-	if l.Reason == "refused" && !d.Own(l.Topic) {
+	if l.Reason == refused && !d.Own(l.Topic) {
 		d.refuse(l, "refused: only the raw store lacks it; if it is a click, it was judged and counted all the same")
 		return nil
 	}
@@ -162,7 +165,7 @@ func (d *drive) takes(l *Letter, v *rule.Verdict) bool {
 	case v.Kind == rule.Rejected:
 		d.refuse(l, v.Reason.String()+": "+v.Detail)
 		return false
-	case v.Kind == rule.Late && l.Reason == "late":
+	case v.Kind == rule.Late && l.Reason == late:
 		d.refuse(l, "late: still, as its minute is closed for good; it stands in the input as it is")
 		return false
 	case v.Kind == rule.Late:

@@ -20,6 +20,9 @@ import (
 // ErrFindings: an audit found what must not be.
 var ErrFindings = errors.New("the audit found what must not be; what to do: \"accounting broken\" in docs/OPERATIONS.md")
 
+// ErrIncomplete: no minute of what was to be audited is complete.
+var ErrIncomplete = errors.New("no minute of the range is complete, so nothing is proven")
+
 // AuditOptions says what Audit asks.
 type AuditOptions struct {
 	Range    client.Range                      // without a filter
@@ -29,7 +32,7 @@ type AuditOptions struct {
 
 // Audit prints whether what is stored of a range holds: counts against what was
 // published with them, and the account of every source. It returns ErrFindings,
-// after printing, when it does not.
+// after printing, when it does not, and ErrIncomplete when there is nothing of it yet.
 func Audit(ctx context.Context, c *client.Client, o AuditOptions, w io.Writer) error {
 	if err := checkOutput(o.Output, Table, JSON); err != nil {
 		return err
@@ -49,7 +52,8 @@ func Audit(ctx context.Context, c *client.Client, o AuditOptions, w io.Writer) e
 	if err != nil {
 		return blame(err)
 	}
-	if a.CompleteUntil != nil {
+	nothing := !a.StartTime.Before(a.ToTime)
+	if a.CompleteUntil != nil && !nothing {
 		a.CompleteUntil = &a.ToTime // it moves on by the second, and what is said of the range does not
 	}
 	var whole bytes.Buffer
@@ -61,10 +65,15 @@ func Audit(ctx context.Context, c *client.Client, o AuditOptions, w io.Writer) e
 	} else {
 		_, err = fmt.Fprintf(w, "%sSHA-256 of the same as JSON: %x\n", auditText(&a), sha256.Sum256(whole.Bytes()))
 	}
-	if err == nil && !a.Holds {
+	switch {
+	case err != nil:
+		return err
+	case !a.Holds:
 		return ErrFindings
+	case nothing:
+		return ErrIncomplete
 	}
-	return err
+	return nil
 }
 
 // auditText is a page for whoever has to be convinced.

@@ -132,3 +132,17 @@ func TestAuditThatBreaksOff(t *testing.T) {
 		t.Errorf("csv: %v", err)
 	}
 }
+
+// TestAuditOfNothing: where no minute is complete, nothing is said to be.
+func TestAuditOfNothing(t *testing.T) {
+	t.Parallel()
+	before := noon.Add(-24 * time.Hour)
+	for output, want := range map[string]string{Table: "complete until 2019-11-23T12:00:00Z\n", JSON: `"complete_until": "2019-11-23T12:00:00Z"`} {
+		a := api.Audit{StartTime: noon, ToTime: noon, CompleteUntil: &before, Holds: true}
+		var b bytes.Buffer
+		err := Audit(t.Context(), audits(t, api.AuditLine{Audit: &a}), AuditOptions{Range: client.Range{Last: "1h"}, Output: output}, &b)
+		if !errors.Is(err, ErrIncomplete) || !strings.Contains(b.String(), want) {
+			t.Errorf("%v, printed %s", err, b.String())
+		}
+	}
+}

@@ -42,6 +42,9 @@ func Reconcile(ctx context.Context, c *client.Client, o ReconcileOptions, w io.W
 	if err := checkOutput(o.Output, Table, JSON, CSV); err != nil {
 		return err
 	}
+	if o.Limit < 0 {
+		return fmt.Errorf("%w: --limit %d is less than nothing", ErrUsage, o.Limit)
+	}
 	if o.Resume && (o.Repair || o.Range != (client.Range{}) || o.Source != "") {
 		return fmt.Errorf("%w: --resume goes with --as-stored only: what it is about was said when it began", ErrUsage)
 	} else if o.AsStored && !o.Resume {
@@ -93,8 +96,8 @@ type steps struct {
 }
 
 func (s *steps) set(p *api.StepProgress) {
-	if s.start == nil {
-		return
+	if s.start == nil || p.Total == 0 {
+		return // a step that has nothing to do here
 	}
 	if s.bar == nil || s.step != p.Step {
 		s.finish()

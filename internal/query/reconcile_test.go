@@ -42,6 +42,7 @@ func reconciles(t *testing.T, lines ...api.ReconcileLine) *client.Client {
 func someDifferences() []api.ReconcileLine {
 	return []api.ReconcileLine{
 		{Progress: &api.StepProgress{Step: "comparing", Progress: api.Progress{Done: 1, Total: 9}}},
+		{Progress: &api.StepProgress{Step: "comparing copies"}},
 		{Progress: &api.StepProgress{Step: "looking", Progress: api.Progress{Done: 4, Total: 8}}},
 		{Difference: &api.Difference{
 			Kind: "count", Time: noon.Add(-time.Hour), Filter: "000", Ad: "a\x1b", Stored: 1000, Records: 999, Late: 3,
@@ -99,6 +100,9 @@ counted from 5,000 records in 2 partitions of the raw store: exact
 		if fmt.Sprint(steps) != "[comparing 9 looking 8]" || !strings.Contains(shown.String(), "1 offsets") {
 			t.Errorf("%q, shown %q", steps, shown.String())
 		}
+	}
+	if err := Reconcile(t.Context(), c, ReconcileOptions{Range: client.Range{Last: "1h"}, Limit: -1}, io.Discard); !errors.Is(err, ErrUsage) {
+		t.Error(err)
 	}
 	var b bytes.Buffer
 	var got struct {

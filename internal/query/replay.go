@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/clickagg/clickagg/internal/api"
@@ -27,17 +28,28 @@ type ReplayOptions struct {
 	Question client.ReplayQuestion
 	DryRun   bool                                         // only print what differs
 	Agree    func(found string) (bool, error)             // asked before something is published; nil agrees
-	Output   string                                       // Table, CSV or JSON, of a dry run
+	Output   string                                       // Table, JSON, or CSV of a dry run
 	Progress func(total int64, unit string) *progress.Bar // begins to show how far a step is; nil shows nothing
+}
+
+// Check returns an ErrUsage if the options do not go together.
+func (o *ReplayOptions) Check() error {
+	switch q := &o.Question; {
+	case q.Resume && (o.DryRun || q.Range != (client.Range{}) || len(q.Ads) > 0 || q.Source != "" || q.Late):
+		return fmt.Errorf("%w: --resume goes with --inexact or --as-stored only: what it is about was said when it began", ErrUsage)
+	case q.AsStored && (!q.Resume || q.Inexact):
+		return fmt.Errorf("%w: --as-stored goes with --resume, and counts nothing, so there is nothing --inexact", ErrUsage)
+	case o.Output == CSV && !o.DryRun:
+		return fmt.Errorf("%w: -o csv lists what differs, which is for --dry-run", ErrUsage)
+	}
+	return checkOutput(o.Output, Table, CSV, JSON)
 }
 
 // Replay has the clicks of a range counted once more. A dry run prints each count that differs as it is found, then the
 // totals, and returns ErrDiffers if there is one. Otherwise what differs is published, after Agree was told what that is.
 func Replay(ctx context.Context, c *client.Client, o ReplayOptions, w io.Writer) error {
-	if q := &o.Question; q.Resume && (o.DryRun || q.Range != (client.Range{}) || len(q.Ads) > 0 || q.Source != "" || q.Late) {
-		return fmt.Errorf("%w: --resume goes with --inexact or --as-stored only: what it is about was said when it began", ErrUsage)
-	} else if q.AsStored && (!q.Resume || q.Inexact) {
-		return fmt.Errorf("%w: --as-stored goes with --resume, and counts nothing, so there is nothing --inexact", ErrUsage)
+	if err := o.Check(); err != nil {
+		return err
 	}
 	steps := stepper{start: o.Progress}
 	defer steps.finish()
@@ -51,8 +63,7 @@ func Replay(ctx context.Context, c *client.Client, o ReplayOptions, w io.Writer)
 			return blame(err)
 		}
 		if found.Windows == 0 {
-			_, err := io.WriteString(w, differs(&found))
-			return err
+			return o.print(w, &found)
 		}
 		agreed, err := o.Agree(differs(&found))
 		if err == nil && !agreed {
@@ -67,23 +78,27 @@ func Replay(ctx context.Context, c *client.Client, o ReplayOptions, w io.Writer)
 	if err != nil {
 		return blame(err)
 	}
-	if done.AsStored {
-		_, err := io.WriteString(w, ended("replay", &done.StartTime, &done.ToTime, done.Windows))
-		return err
+	return o.print(w, &done)
+}
+
+// print says what came of it.
+func (o *ReplayOptions) print(w io.Writer, r *api.Replay) error {
+	if o.Output == JSON {
+		return printJSON(w, r)
 	}
-	text := differs(&done)
-	if done.Number > 0 {
-		text += fmt.Sprintf("published as correction %d\n", done.Number)
+	text := differs(r)
+	switch {
+	case r.AsStored:
+		text = ended("replay", &r.StartTime, &r.ToTime, r.Windows)
+	case r.Number > 0:
+		text += fmt.Sprintf("published as correction %d\n", r.Number)
 	}
-	_, err = io.WriteString(w, text)
+	_, err := io.WriteString(w, text)
 	return err
 }
 
 // dryRun prints what differs, line by line: there may be more of it than memory.
 func dryRun(ctx context.Context, c *client.Client, o *ReplayOptions, steps *stepper, w io.Writer) error {
-	if err := checkOutput(o.Output, Table, CSV, JSON); err != nil {
-		return err
-	}
 	buf := bufio.NewWriter(w)
 	rows := changesTo(buf, o.Output)
 	found, err := c.Compare(ctx, o.Question, func(l *api.ReplayLine) error {
@@ -170,12 +185,15 @@ func changesTo(w *bufio.Writer, output string) changes {
 	switch output {
 	case CSV:
 		out := csv.NewWriter(w)
-		_ = out.Write([]string{"window_start", "filter_identifier", "ad_id", "stored", "count"}) // an error is there again at the flush
+		// Not before there is an answer: a header without rows says that nothing differs.
+		head := sync.OnceValue(func() error {
+			return out.Write([]string{"window_start", "filter_identifier", "ad_id", "stored", "count"})
+		})
 		return changes{
 			func(c *api.Change) error {
-				return out.Write([]string{minute(c), c.Filter, c.AdID, strconv.FormatInt(c.Stored, 10), strconv.FormatInt(c.Count, 10)})
+				return errors.Join(head(), out.Write([]string{minute(c), c.Filter, c.AdID, strconv.FormatInt(c.Stored, 10), strconv.FormatInt(c.Count, 10)}))
 			},
-			func(*api.Replay) error { out.Flush(); return out.Error() },
+			func(*api.Replay) error { err := head(); out.Flush(); return errors.Join(err, out.Error()) },
 		}
 	case JSON:
 		between := `{"changes":[`

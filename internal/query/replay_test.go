@@ -94,6 +94,29 @@ func TestReplayDryRun(t *testing.T) {
 	}
 }
 
+// TestReplayPrints: a replay that publishes prints its outcome as JSON, and has no rows for CSV.
+func TestReplayPrints(t *testing.T) {
+	t.Parallel()
+	c, asked := serveReplays(t, "", replayed(2, 1, 3))
+	var b bytes.Buffer
+	var outcome struct{ Correction int }
+	err := Replay(t.Context(), c, ReplayOptions{Output: JSON}, &b)
+	if bad := json.Unmarshal(b.Bytes(), &outcome); err != nil || bad != nil || outcome.Correction != 3 {
+		t.Errorf("%v, %v: %s", err, bad, b.String())
+	}
+	for _, output := range []string{CSV, "xml"} {
+		if err := Replay(t.Context(), c, ReplayOptions{Output: output}, &b); !errors.Is(err, ErrUsage) || len(*asked) != 1 {
+			t.Errorf("%s: %v, asked %v", output, err, *asked)
+		}
+	}
+	// Case: what is refused is not taken for "nothing differs".
+	b.Reset()
+	c, _ = serveReplays(t, `{"problem":{"type":"x","title":"t","status":400,"detail":"ask for no later ones"}}`+"\n", "")
+	if err := Replay(t.Context(), c, ReplayOptions{DryRun: true, Output: CSV}, &b); err == nil || b.Len() > 0 {
+		t.Errorf("%v, printed %q", err, b.String())
+	}
+}
+
 // TestReplayAsks: nothing is published before somebody was told what, and agreed.
 func TestReplayAsks(t *testing.T) {
 	t.Parallel()
@@ -193,7 +216,7 @@ func TestReplayBreaksOff(t *testing.T) {
 	} {
 		c, _ := serveReplays(t, text, text)
 		for _, dry := range []bool{true, false} {
-			if err := Replay(t.Context(), c, ReplayOptions{DryRun: dry, Output: CSV}, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			if err := Replay(t.Context(), c, ReplayOptions{DryRun: dry}, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("dry %v: %v, want %s", dry, err, want)
 			}
 		}
