@@ -13,6 +13,6 @@
 // follow one another without a gap; where records were gone before they were archived, the next one
 // begins after the hole, which [Archive.Verify] names.
 //
-// [Reader] gives the records back in the order of their offsets, byte for byte as they came. Start
-// reading at [Archiver.Source].
+// [Reader] gives the records back in the order of their offsets, byte for byte as they came, of many sources in turn
+// in bounded memory. Start reading at [Archiver.Source].
 package archive

@@ -5,20 +5,31 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"sync"
+	"sync/atomic"
 
 	"github.com/clickagg/clickagg/internal/blob"
 	"github.com/clickagg/clickagg/internal/click"
 )
 
+// idleBytes is how much the unpacked runs may take together that nobody reads at the moment: some 16 of the largest. Beyond
+// it a run is let go of, and unpacked again when its source is read on.
+const idleBytes = 256 << 20
+
 // Reader reads the records of an archive in the order of their offsets. It sees what was there when it was
-// made, and holds one run of each source it reads. Different sources may be read at the same time; each is
-// read by one goroutine.
+// made. It holds one run of each source that is being read, and of others as many as fit in 256 MiB. Different sources
+// may be read at the same time; each is read by one goroutine.
 type Reader struct {
 	blobs     blob.Ranger
 	strangers []string
 	slices    map[click.Source][]Slice
 	sources   []click.Source
 	cursors   map[click.Source]*cursor // of all sources
+
+	most   int64        // see idleBytes
+	idle   atomic.Int64 // what idle runs take
+	spares sync.Pool    // of *rows, let go of
+	sheets sync.Pool    // of *sheet, without rows
 }
 
 // cursor is where a source is being read.
@@ -27,9 +38,8 @@ type cursor struct {
 	manifest *Manifest
 	footer   []byte
 	run      int // of the manifest; -1 for none
-	body     []byte
-	sheet    sheet
-	records  []click.Record
+	rows     *rows
+	idle     int64 // bytes by which it counts as idle
 }
 
 // NewReader makes a reader of all that is archived.
@@ -38,14 +48,16 @@ func NewReader(ctx context.Context, blobs blob.Ranger) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{blobs: blobs, strangers: strangers, slices: map[click.Source][]Slice{}, cursors: map[click.Source]*cursor{}}
+	r := &Reader{blobs: blobs, strangers: strangers, slices: map[click.Source][]Slice{}, cursors: map[click.Source]*cursor{}, most: idleBytes}
+	r.spares.New = func() any { return new(rows) }
+	r.sheets.New = func() any { return new(sheet) }
 	for _, s := range all {
 		before := r.slices[s.Source]
 		if n := len(before); n > 0 && s.From < before[n-1].To {
 			return nil, fmt.Errorf("%w: %v and %v overlap; see clickagg archive verify", ErrDamaged, before[n-1], s)
 		} else if n == 0 {
 			r.sources = append(r.sources, s.Source)
-			r.cursors[s.Source] = new(cursor)
+			r.cursors[s.Source] = &cursor{run: -1}
 		}
 		r.slices[s.Source] = append(before, s)
 	}
@@ -65,10 +77,14 @@ func (r *Reader) Slices(s click.Source) []Slice { return r.slices[s] }
 // until f returns an error, which it returns. The record is valid only during the call.
 func (r *Reader) Read(ctx context.Context, s click.Source, from, to int64, f func(*click.Record) error) error {
 	all := r.slices[s]
+	if len(all) == 0 {
+		return ctx.Err()
+	}
+	c := r.wake(s)
+	defer r.rest(c)
 	i := sort.Search(len(all), func(i int) bool { return all[i].To > from })
 	for ; i < len(all) && all[i].From < to; i++ {
-		c, err := r.at(ctx, all[i])
-		if err != nil {
+		if err := r.at(ctx, c, all[i]); err != nil {
 			return err
 		}
 		for n := range c.manifest.Runs {
@@ -79,11 +95,12 @@ func (r *Reader) Read(ctx context.Context, s click.Source, from, to int64, f fun
 			if err := r.load(ctx, c, n); err != nil {
 				return err
 			}
-			if err := within(c.records, from, to, f); err != nil {
+			if err := within(c.rows.records, from, to, f); err != nil {
 				return err
 			}
 		}
 	}
+	r.drop(c) // whoever has read all that he wants does not come back for it
 	return ctx.Err()
 }
 
@@ -103,48 +120,78 @@ func within(records []click.Record, from, to int64, f func(*click.Record) error)
 // of two brokers' clocks, by which it may be wrong.
 func (r *Reader) Since(ctx context.Context, s click.Source, ms int64) (offset int64, ok bool, err error) {
 	all := r.slices[s]
+	if len(all) == 0 {
+		return 0, false, nil
+	}
+	c := r.wake(s)
+	defer r.rest(c)
 	i := sort.Search(len(all), func(i int) bool {
-		if err != nil {
-			return true
+		if err == nil {
+			err = r.at(ctx, c, all[i])
 		}
-		var c *cursor
-		c, err = r.at(ctx, all[i])
 		return err != nil || c.manifest.Received.Last >= ms
 	})
 	if err != nil || i == len(all) {
 		return 0, false, err
 	}
-	c, err := r.at(ctx, all[i])
-	if err != nil {
+	if err := r.at(ctx, c, all[i]); err != nil {
 		return 0, false, err
 	}
-	runs := c.manifest.Runs
-	n := slices.IndexFunc(runs, func(run Run) bool { return run.Received.Last >= ms })
+	n := slices.IndexFunc(c.manifest.Runs, func(run Run) bool { return run.Received.Last >= ms })
 	if n < 0 {
 		return 0, false, fmt.Errorf("%w: manifest of %v: no run has its last record", ErrDamaged, c.slice)
 	}
 	if err := r.load(ctx, c, n); err != nil {
 		return 0, false, err
 	}
-	k := slices.IndexFunc(c.records, func(rec click.Record) bool { return rec.Append >= ms })
+	k := slices.IndexFunc(c.rows.records, func(rec click.Record) bool { return rec.Append >= ms })
 	if k < 0 {
 		return 0, false, fmt.Errorf("%w: run %d of %v is not as its manifest says", ErrDamaged, n, c.slice)
 	}
-	return c.records[k].Offset, true, nil
+	return c.rows.records[k].Offset, true, nil
+}
+
+// wake begins to read a source: its run is not idle.
+func (r *Reader) wake(s click.Source) *cursor {
+	c := r.cursors[s]
+	r.idle.Add(-c.idle)
+	c.idle = 0
+	return c
+}
+
+// rest ends to read a source. Its run stays if there is room: who comes last goes, so that of sources that are read in turn
+// some always find theirs.
+func (r *Reader) rest(c *cursor) {
+	if c.rows == nil {
+		return
+	}
+	c.idle = c.rows.size()
+	if r.idle.Add(c.idle) > r.most {
+		r.idle.Add(-c.idle)
+		c.idle = 0
+		r.drop(c)
+	}
+}
+
+// drop lets go of the run of a source that is being read.
+func (r *Reader) drop(c *cursor) {
+	if c.rows != nil {
+		r.spares.Put(c.rows)
+		c.rows, c.run = nil, -1
+	}
 }
 
 // at moves a source's cursor to a slice.
-func (r *Reader) at(ctx context.Context, s Slice) (*cursor, error) {
-	c := r.cursors[s.Source]
+func (r *Reader) at(ctx context.Context, c *cursor, s Slice) error {
 	if c.slice == s {
-		return c, nil
+		return nil
 	}
 	m, err := load(ctx, r.blobs, s)
 	if err != nil {
-		return nil, fmt.Errorf("read archive: %w", err)
+		return fmt.Errorf("read archive: %w", err)
 	}
 	c.slice, c.manifest, c.run, c.footer = s, m, -1, nil
-	return c, nil
+	return nil
 }
 
 // load reads a run of the cursor's slice.
@@ -153,7 +200,7 @@ func (r *Reader) load(ctx context.Context, c *cursor, n int) error {
 		return nil
 	}
 	c.run = -1
-	m, run := c.manifest, c.manifest.Runs[n]
+	m, run := c.manifest, &c.manifest.Runs[n]
 	if c.footer == nil {
 		footer := make([]byte, m.Bytes-m.Footer)
 		if err := r.blobs.GetRange(ctx, m.File, m.Footer, footer); err != nil {
@@ -161,12 +208,18 @@ func (r *Reader) load(ctx context.Context, c *cursor, n int) error {
 		}
 		c.footer = footer
 	}
-	c.body = slices.Grow(c.body[:0], int(run.Bytes))[:run.Bytes]
-	if err := r.blobs.GetRange(ctx, m.File, run.At, c.body); err != nil {
+	sheet := r.sheets.Get().(*sheet)
+	defer r.sheets.Put(sheet)
+	sheet.body = slices.Grow(sheet.body[:0], int(run.Bytes))[:run.Bytes]
+	if err := r.blobs.GetRange(ctx, m.File, run.At, sheet.body); err != nil {
 		return fmt.Errorf("read archive: %w", err)
 	}
-	var err error
-	c.records, err = c.sheet.run(pieces{{m.Footer, c.footer}, {run.At, c.body}}, m, n)
+	if c.rows == nil {
+		c.rows = r.spares.Get().(*rows)
+	}
+	sheet.rows = *c.rows
+	_, err := sheet.run(pieces{{m.Footer, c.footer}, {run.At, sheet.body}}, m, n)
+	*c.rows, sheet.rows = sheet.rows, rows{}
 	if err != nil {
 		return fmt.Errorf("read archive: %s: %w", m.File, err)
 	}

@@ -5,20 +5,32 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-// sheet reads the runs of one file. Its memory is used again.
-type sheet struct {
+// rows is what a run has.
+type rows struct {
 	records []click.Record // in the order of offsets
-	offsets []int64        // by row
-	rank    []int32        // by row: its place among the records
-	order   []int32        // rows in the order of offsets, where these have many holes
-	tally   []int32        // by offset, where they have few: how many rows have a lesser one
-	arena   arena
+	arena   arena          // their bytes
+}
+
+// size is how many bytes of memory it takes.
+func (r *rows) size() int64 {
+	return int64(cap(r.records))*int64(unsafe.Sizeof(click.Record{})) + int64(cap(r.arena))
+}
+
+// sheet reads the runs of files. Its memory is used again.
+type sheet struct {
+	rows
+	body    []byte  // of a run as it lies in the file
+	offsets []int64 // by row
+	rank    []int32 // by row: its place among the records
+	order   []int32 // rows in the order of offsets, where these have many holes
+	tally   []int32 // by offset, where they have few: how many rows have a lesser one
 }
 
 // arena is memory that many byte strings are copied into.
@@ -69,8 +81,8 @@ func (s *sheet) read(f *parquet.File, group int) ([]click.Record, error) {
 	}
 	g := f.RowGroups()[group]
 	n := int(g.NumRows())
-	s.arena, s.records, s.rank = s.arena[:0], slices.Grow(s.records[:0], n)[:n], slices.Grow(s.rank[:0], n)[:n]
-	s.offsets = s.offsets[:0]
+	s.records, s.rank = slices.Grow(s.records[:0], n)[:n], slices.Grow(s.rank[:0], n)[:n]
+	s.arena, s.offsets = slices.Grow(s.arena[:0], room(f, group)), s.offsets[:0]
 	clear(s.records)
 	for _, c := range [...]struct {
 		name string
@@ -95,6 +107,19 @@ func (s *sheet) read(f *parquet.File, group int) ([]click.Record, error) {
 		}
 	}
 	return s.records, nil
+}
+
+// room is about how many bytes the records of a row group have. It is at most some more than an archiver puts into one: what a
+// damaged footer says must not be taken into memory.
+func room(f *parquet.File, group int) int {
+	var size int64
+	for _, c := range f.Metadata().RowGroups[group].Columns {
+		switch path := c.MetaData.PathInSchema; path[len(path)-1] {
+		case "key", "value", "headers":
+			size += max(c.MetaData.TotalUncompressedSize, 0)
+		}
+	}
+	return int(min(size, int64(2*usual.runBytes)))
 }
 
 // arrange finds out where in the order of offsets each row belongs. The offsets of a run mostly have few holes or
