@@ -129,6 +129,14 @@ func (c *Clicks) Add(r *Routed) {
 	c.N++
 }
 
+// Walk is the list for [Clicks.Next], of a section that starts at the offset it was reset for, without
+// writing it to the wire and reading it back. It is valid until the next Add or Reset.
+func (c *Clicks) Walk(start int64) Clicks {
+	walk := *c
+	walk.prev = start
+	return walk
+}
+
 // Next decodes the next click into r and tells whether there was one. It
 // consumes the list. A malformed list ends early; [Clicks.Whole] tells.
 func (c *Clicks) Next(r *Routed) bool {

@@ -26,7 +26,7 @@ func (r *reached) Read(ctx context.Context, s click.Source, from, to int64, f fu
 func TestAhead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const total = 5 * turnRecords
+		const total = 5 * turnMost
 		in := &reached{records: records{}}
 		for i := range int64(total) {
 			in.add(0, fmt.Sprint(i), "a", "KR", base+i, base+i)
@@ -34,12 +34,12 @@ func TestAhead(t *testing.T) {
 		r, turns := rules(t), 0
 		r.Workers = 1
 		r.Witness = func(j *Judged) {
-			if j.Click.Offset%turnRecords != 0 {
+			if j.Click.Offset%turnMost != 0 {
 				return
 			}
 			turns++
 			synctest.Wait()
-			if want := min(j.Click.Offset+laneTurns*turnRecords, total) - 1; in.last != want {
+			if want := min(j.Click.Offset+laneTurns*turnMost, total) - 1; in.last != want {
 				t.Errorf("while the turn from %d on is counted, offset %d is read, want %d", j.Click.Offset, in.last, want)
 			}
 		}

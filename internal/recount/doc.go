@@ -13,7 +13,8 @@
 // counted in [Report.Unsure]. So an answer is known to be exact, or said not to be.
 //
 // Sources are read and judged by goroutines of their own ([Rules].Workers), each at most two turns ahead of the one that
-// counts. That one takes turns by event time alone, so that it counts the same in the same order as without them.
+// counts. That one takes turns by event time alone, so that it counts the same in the same order as without them. All turns
+// together have a bounded number of records, however many sources there are.
 //
 // Start reading at [Run].
 package recount

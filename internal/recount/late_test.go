@@ -102,7 +102,7 @@ func TestLateRepeatsBeyond(t *testing.T) {
 	t.Parallel()
 	in := records{}
 	in.add(0, "first", "a", "KR", base, base)
-	for i := range turnRecords {
+	for i := range turnMost {
 		in.add(0, fmt.Sprint(i), "b", "KR", base+8*minute, base+8*minute)
 	}
 	in.add(0, "1", "a", "KR", base+9*minute, base+9*minute)

@@ -1,6 +1,7 @@
 package recount
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -33,6 +34,8 @@ type Rules struct {
 	Witness func(*Judged)
 	// Workers is how many sources are read and judged at once, beside what is counted; 0 does all in turn.
 	Workers int
+	// Turn is how many records of one source are read at once; 0 chooses by how many sources there are. No count depends on it.
+	Turn int64
 	// Hole, if there is one, is told of offsets, [from, to), that the input has no records of. A
 	// log may have such, where others than records took offsets.
 	Hole func(s click.Source, from, to int64)
@@ -70,6 +73,7 @@ type plan struct {
 	rules   Rules
 	hold    int64 // ms for which a window is kept, because what is valid may strike a late click of it
 	sources int32
+	turn    int64 // records
 }
 
 // run is one recount.
@@ -134,7 +138,7 @@ func (r *run) begin(ctx context.Context, i int, in Input) error {
 	if len(names) == 0 && i > 0 {
 		return nil
 	}
-	r.plan = &plan{in: in, span: r.span, rules: r.rules, sources: int32(len(names))}
+	r.plan = &plan{in: in, span: r.span, rules: r.rules, sources: int32(len(names)), turn: cmp.Or(r.rules.Turn, turnRecords(len(names)))}
 	r.report = Report{Input: i, Sources: len(names), Whole: true}
 	if r.reading, err = r.openAll(ctx, names); err != nil {
 		return err
@@ -171,7 +175,7 @@ func (p *plan) begins() int64 {
 // config is how a source is judged: all of its clicks go to one shard.
 func (p *plan) config(name click.Source) rule.Config {
 	c := p.rules.Judge
-	c.Router, c.Shards, c.SectionClicks, c.Term = c.Router.OneShard(), 1, turnRecords, 0
+	c.Router, c.Shards, c.Term = c.Router.OneShard(), 1, 0
 	c.Trusted = p.rules.Trusted(name.Topic)
 	c.Rules.Top = 1 // its ranked lists are not looked at
 	return c
@@ -182,18 +186,20 @@ func (p *plan) config(name click.Source) rule.Config {
 func (r *run) each(ctx context.Context, sources []*source, f func(*source, *turn) error) error {
 	stop := r.ahead(ctx, sources)
 	defer stop()
+	var alone turn
 	for {
 		s := behind(sources)
 		if s == nil {
 			return nil
 		}
-		t, err := s.take(ctx)
+		t, err := s.take(ctx, &alone)
 		if err == nil {
 			err = f(s, t)
 		}
 		if err != nil {
 			return err
 		}
+		s.give(t)
 	}
 }
 
@@ -217,9 +223,7 @@ func (r *run) count(s *source, t *turn) error {
 	r.report.Clicks += t.clicks
 	r.report.Unsure += t.unsure
 	r.report.Behind = r.report.Behind || t.behind
-	if err := r.section.Parse(t.section); err != nil {
-		return fmt.Errorf("recount: %w", err)
-	}
+	r.section = t.section
 	if r.rules.Witness != nil || r.late.n > 0 {
 		r.attend(s.reader.name, r.section.Clicks)
 	}

@@ -12,9 +12,16 @@ import (
 	"github.com/clickagg/clickagg/mapper/rule"
 )
 
-// turnRecords is the most that is read of one source at once: it bounds what is held, and
-// how far one source gets ahead of the others.
-const turnRecords = 20_000
+const (
+	// turnMost is the most that is read of one source at once: it bounds how far it gets ahead of the others.
+	turnMost = 20_000
+	// heldRecords is of how many records all sources together hold the clicks, which wait to be counted: some
+	// 50 bytes each. Of many sources, so much less is read at once.
+	heldRecords = 1 << 22
+	// turnLeast is the least that is read at once, however many sources there are: to find the place again costs as much
+	// as some hundred records do.
+	turnLeast = 1_000
+)
 
 // yieldRecords is after how many records whoever reads lets others have the CPU: what counts
 // live in the same process must not wait for it.
@@ -43,12 +50,7 @@ type reader struct {
 
 	least    *rule.Partition // judges from the least that event time can have been
 	greatest *rule.Partition // and from the greatest; nil once that makes no difference
-	unsure   []bool          // by click of this turn: from the greatest, it is late
-
-	turn   turn // for whoever has one only
-	said   click.Section
-	saidAs []byte       // the bytes of said, which the judge sealed
-	list   click.Clicks // what of it is sent on
+	click    click.Routed    // of the last record
 }
 
 // turn is what some records of a source came to.
@@ -61,9 +63,9 @@ type turn struct {
 	clicks, unsure int64
 	holes          []hole
 	missed         []missed
-	section        []byte // with the clicks that may count, or be repeated
+	list           click.Clicks // those that may count, or be repeated
+	section        click.Section
 	err            error
-	defect         string // of ours: what a panic said
 }
 
 // missed is a click that is not counted.
@@ -94,9 +96,14 @@ func (p *plan) openAll(ctx context.Context, names []click.Source) ([]*source, er
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(p.rules.Workers)
 	for i := range names {
-		g.Go(func() error { return open(ctx, i) })
+		g.Go(func() (err error) {
+			defer caught(&err)
+			return open(ctx, i)
+		})
 	}
-	return sources, g.Wait()
+	err := g.Wait()
+	rethrow(err)
+	return sources, err
 }
 
 // open finds where to begin: at the first record that was appended at a time or later.
@@ -143,13 +150,14 @@ func (r *reader) fill(ctx context.Context, t *turn) error {
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
 	}
-	return r.seal(t, err == nil)
+	r.seal(t, err == nil)
+	return nil
 }
 
 // begin makes a turn an empty one.
 func (r *reader) begin(t *turn) {
-	*t = turn{holes: t.holes[:0], missed: t.missed[:0], section: t.section[:0]}
-	r.unsure = r.unsure[:0]
+	*t = turn{holes: t.holes[:0], missed: t.missed[:0], list: t.list}
+	t.list.Reset(r.next)
 }
 
 // take judges a record, and tells whether it is the last that the turn has room for.
@@ -163,38 +171,45 @@ func (r *reader) take(t *turn, rec *click.Record) (full bool) {
 	if t.records++; t.records%yieldRecords == 0 {
 		runtime.Gosched()
 	}
-	return t.records == turnRecords
+	return t.records == r.turn || len(t.missed)+len(t.holes) == turnLeast // these take more than clicks do
 }
 
 // seal says what the records of a turn came to; all tells that there are no more.
-func (r *reader) seal(t *turn, all bool) error {
+func (r *reader) seal(t *turn, all bool) {
 	idle := int64(click.None)
 	if all {
 		r.next, t.done, idle = r.end, true, r.in.AsOf()
 	}
 	t.next = r.next
-	sections := r.least.Seal(r.next, click.None, idle, r.sources)
+	t.section = r.least.Seal(r.next, click.None, idle, r.sources)[0]
+	t.section.Clicks = t.list.Walk(t.section.Start)
 	if r.greatest != nil {
 		r.greatest.Seal(r.next, click.None, idle, r.sources)
 		if sameJudge(r.least.State(), r.greatest.State()) {
 			r.greatest = nil
 		}
 	}
-	t.watermark = sections[0].Watermark
+	t.watermark = t.section.Watermark
 	if r.listens {
-		return nil
+		return
 	}
 	t.behind = all && idle == click.None && t.watermark < r.span.To
-	t.done = t.done || sections[0].Closed >= r.span.To+r.hold
-	return r.narrow(t, &sections[0])
+	t.done = t.done || t.section.Closed >= r.span.To+r.hold
 }
 
-// judge judges a record.
+// judge judges a record, and takes in a click unless it neither is in the range nor can be repeated in it.
 func (r *reader) judge(t *turn, rec *click.Record) {
-	v := r.least.Add(rec)
+	c, horizon := &r.click, r.rules.Judge.Rules.Horizon
+	v := r.least.Take(rec, c)
 	unsure := r.greatest != nil && r.greatest.Pass(rec).Kind != v.Kind
-	if v.Kind == rule.Routed {
-		r.unsure = append(r.unsure, unsure)
+	if v.Kind == rule.Routed && c.Time >= r.span.From-horizon && c.Time < r.span.To+horizon {
+		if unsure {
+			t.unsure++
+		}
+		if c.Time >= r.span.From && c.Time < r.span.To {
+			t.clicks++
+		}
+		t.list.Add(c)
 	}
 	if r.next < rec.Offset && r.rules.Hole != nil {
 		t.holes = append(t.holes, hole{r.name, r.next, rec.Offset})
@@ -219,36 +234,4 @@ func (r *reader) listen(t *turn, rec *click.Record) {
 func sameJudge(a, b rule.State) bool {
 	a.Account, b.Account = click.Account{}, click.Account{}
 	return a == b
-}
-
-// narrow leaves out of a section the clicks that neither are in the range nor can be
-// repeated in it.
-func (r *reader) narrow(t *turn, sec *click.Section) error {
-	r.saidAs = sec.Append(r.saidAs[:0])
-	if err := r.said.Parse(r.saidAs); err != nil {
-		return fmt.Errorf("judge: %w", err)
-	}
-	horizon := r.rules.Judge.Rules.Horizon
-	r.list.Reset(r.said.Start)
-	var c click.Routed
-	sent := r.said
-	for i := 0; r.said.Clicks.Next(&c); i++ {
-		if c.Time < r.span.From-horizon || c.Time >= r.span.To+horizon {
-			continue
-		}
-		if r.unsure[i] {
-			t.unsure++
-		}
-		if c.Time >= r.span.From && c.Time < r.span.To {
-			t.clicks++
-		}
-		r.list.Add(&c)
-	}
-	if r.list.N == len(r.unsure) {
-		t.section = append(t.section, r.saidAs...)
-		return nil
-	}
-	sent.Clicks = r.list
-	t.section = sent.Append(t.section)
-	return nil
 }

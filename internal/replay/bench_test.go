@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"testing"
 	"time"
@@ -28,7 +30,7 @@ import (
 // disk, in which all is as it should be.
 func BenchmarkCompare(b *testing.B) {
 	const clicks = 1_000_000
-	hour, span := archived(b, clicks)
+	hour, span := archived(b, clicks, 4)
 	r := installation(b, span)
 	r.Clicks = hour
 	q := Question{From: span.From, To: span.To}
@@ -45,6 +47,33 @@ func BenchmarkCompare(b *testing.B) {
 				}
 			}
 			b.ReportMetric(clicks*float64(b.N)/b.Elapsed().Seconds(), "clicks/s")
+		})
+	}
+}
+
+// BenchmarkPartitions is how fast an hour of clicks of many partitions is counted again from an archive, and how much memory
+// that takes, of which a collector that runs as often as the process's leaves no more than a quarter.
+func BenchmarkPartitions(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(25))
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	for _, c := range []struct{ partitions, clicks int }{{16, 1 << 21}, {64, 1 << 18}, {64, 1 << 21}, {256, 1 << 18}, {256, 1 << 21}} {
+		b.Run(fmt.Sprintf("%d/%d", c.partitions, c.clicks), func(b *testing.B) {
+			hour, span := archived(b, c.clicks, c.partitions)
+			runtime.GC()
+			metrics.Read(heap)
+			before, peak := heap[0].Value.Uint64(), uint64(0)
+			watch := func(int64, int64) error {
+				metrics.Read(heap)
+				peak = max(peak, heap[0].Value.Uint64())
+				return nil
+			}
+			for b.Loop() {
+				if report, err := hour.Recount(b.Context(), span, recount.Options{}, watch, func(*recount.Window) error { return nil }); err != nil || report.Records < int64(c.clicks) {
+					b.Fatal(report, err)
+				}
+			}
+			b.ReportMetric(float64(c.clicks)*float64(b.N)/b.Elapsed().Seconds(), "clicks/s")
+			b.ReportMetric(float64(peak-before)/(1<<20), "peak-MiB")
 		})
 	}
 }
@@ -97,10 +126,9 @@ func (h *hour) Recount(ctx context.Context, span recount.Range, o recount.Option
 	return recount.Run(ctx, []recount.Input{kept}, span, h.rules, watch, sink)
 }
 
-// archived is an archive of clicks of an hour, in four partitions.
-func archived(b *testing.B, clicks int) (*hour, recount.Range) {
+// archived is an archive of clicks of an hour, in some partitions.
+func archived(b *testing.B, clicks, partitions int) (*hour, recount.Range) {
 	b.Helper()
-	const partitions = 4
 	span := recount.Range{From: base - base%minute, To: base - base%minute + 60*minute}
 	options := gen.Defaults()
 	options.Events, options.Start, options.Span = clicks, time.UnixMilli(span.From), time.Hour

@@ -89,6 +89,18 @@ func (p *Partition) Pass(r *click.Record) Verdict {
 	return p.judge(r, &c)
 }
 
+// Take is Add, but for that a valid click goes to the caller, with views of the record, and into no section:
+// for whoever keeps only some, and their bytes where he wants.
+func (p *Partition) Take(r *click.Record, to *click.Routed) Verdict {
+	var c found
+	v := p.judge(r, &c)
+	if v.Kind == Routed {
+		*to = p.routed(r, &c)
+		v.Mask = to.Mask
+	}
+	return v
+}
+
 // judge judges the next record, whose click it reads into c, and enters its verdict into the account.
 func (p *Partition) judge(r *click.Record, c *found) (v Verdict) {
 	if r.Value != nil {
@@ -142,10 +154,15 @@ func (p *Partition) Click(r *click.Record) (routed click.Routed, ok bool) {
 	if p.decode(r, &c).Kind == Rejected {
 		return routed, false
 	}
+	return p.routed(r, &c), true
+}
+
+// routed is the click that the decoder read last, as a shard sees it.
+func (p *Partition) routed(r *click.Record, c *found) click.Routed {
 	_, id := p.cfg.Router.Route(c.ad, c.event)
-	routed = click.Routed{Offset: r.Offset, Time: c.time, ID: id, Check: click.Check(r.Value), Ad: c.ad}
-	p.ask(&routed, &c)
-	return routed, true
+	routed := click.Routed{Offset: r.Offset, Time: c.time, ID: id, Check: click.Check(r.Value), Ad: c.ad}
+	p.ask(&routed, c)
+	return routed
 }
 
 // spread returns where a click goes whose ad may be spread in its minute, and notes

@@ -431,3 +431,52 @@ func TestClick(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// TestTake: what is taken is judged and accounted for as what is added, and is what a section would have; it goes into none.
+func TestTake(t *testing.T) {
+	t.Parallel()
+	spans := []FilterSpan{{Until: none, Set: filters(t, `ad_id == "ad3"`)}}
+	adds, takes := newPartition(), newPartition()
+	adds.Filter(spans)
+	takes.Filter(spans)
+	var taken []click.Routed
+	for i, r := range []*click.Record{
+		clickAt(0, stamp, stamp), clickAt(3, stamp+400_000, stamp+400_000), clickAt(4, stamp, stamp+400_000), // late
+		markAt(5, "1", stamp+400_000), {Offset: 6, Append: stamp + 400_000, Value: []byte("{}")}, clickAt(10, stamp+400_001, stamp+400_001),
+	} {
+		var c click.Routed
+		if v, want := takes.Take(r, &c), adds.Add(r); v != want {
+			t.Errorf("record %d: %+v, want %+v", i, v, want)
+		}
+		if c.Ad != nil {
+			taken = append(taken, c)
+		}
+	}
+	var added []click.Routed
+	want, got := adds.Seal(12, 7, none, 1), takes.Seal(12, 7, none, 1)
+	for i := range want {
+		section, err := click.ParseSection(want[i].Append(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r := (click.Routed{}); section.Clicks.Next(&r); {
+			added = append(added, r)
+		}
+		want[i].Clicks, want[i].Shares = click.Clicks{}, got[i].Shares
+		if got[i].Clicks.N > 0 {
+			t.Errorf("%d clicks in section %d", got[i].Clicks.N, i)
+		}
+		if got[i].Clicks = (click.Clicks{}); !reflect.DeepEqual(got[i], want[i]) {
+			t.Errorf("section %d: %+v, want %+v", i, got[i], want[i])
+		}
+	}
+	slices.SortFunc(added, func(a, b click.Routed) int { return int(a.Offset - b.Offset) })
+	for i := range added { // without a mask a section has no filters
+		if added[i].Mask == 0 {
+			added[i].Filters = taken[i].Filters
+		}
+	}
+	if len(added) != 3 || added[1].Mask != 1 || !reflect.DeepEqual(taken, added) || takes.State() != adds.State() {
+		t.Errorf("%+v, want %+v", taken, added)
+	}
+}
