@@ -43,8 +43,8 @@ cc-installed:
 	@command -v "$${CC:-cc}" >/dev/null || command -v gcc >/dev/null || { echo "make: a C compiler is missing, which the race detector needs: install gcc (Debian: apt-get install gcc)"; exit 1; }
 
 unit: go-installed cc-installed ## unit, property and contract tests, the simulation, the race detector
-	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v -e /internal/e2e -e /internal/servers -e /internal/sim)
-	$(GO) test -shuffle=on ./internal/sim
+	$(GO) test -race -shuffle=on -timeout 30m $$($(GO) list ./... | grep -v -e /internal/e2e -e /internal/servers -e /internal/sim)
+	$(GO) test -shuffle=on -timeout 30m ./internal/sim
 
 java-installed:
 	@command -v java >/dev/null || { echo "make: Java 17 is missing, which runs the real Kafka and Cassandra of the tests: install it (Debian: apt-get install openjdk-17-jdk-headless)"; exit 1; }
