@@ -17,6 +17,7 @@ import (
 	"github.com/clickagg/clickagg/internal/reconcile"
 	"github.com/clickagg/clickagg/internal/recount"
 	"github.com/clickagg/clickagg/internal/replay"
+	"github.com/clickagg/clickagg/internal/stream"
 	"github.com/clickagg/clickagg/mapper/rule"
 	"github.com/clickagg/clickagg/storage"
 )
@@ -141,7 +142,7 @@ type operator struct {
 
 func (w *world) mend(ctx context.Context, p *proc) error {
 	publisher := &correct.Publisher{
-		Log: w.mutant.log(handle{p}, w), Store: client{p: p}, Topics: w.topics, Reducers: int32(w.cfg.reducers), Window: w.cfg.size, Top: ranked, Pace: w.weather.pace,
+		Log: struck{w.mutant.log(handle{p}, w), p}, Store: client{p: p}, Topics: w.topics, Reducers: int32(w.cfg.reducers), Window: w.cfg.size, Top: ranked, Pace: w.weather.pace,
 		Clock: clock{p}, Metrics: correct.NewMetrics(nil), Logger: zap.NewNop(),
 	}
 	o := operator{
@@ -166,12 +167,59 @@ func (w *world) mend(ctx context.Context, p *proc) error {
 	return nil
 }
 
+// errHungUp: whoever wanted a correction waits for it no longer.
+var errHungUp = errors.New("the operator hung up")
+
+// struck is the log of an operator who is struck, now and then, while a correction is being said: also when all else is calm.
+type struck struct {
+	stream.Log
+	p *proc
+}
+
+// Append implements stream.Log.
+func (s struck) Append(ctx context.Context, topic string, messages []stream.Message) error {
+	w := s.p.w
+	if topic != w.topics.Partials || w.strikes >= w.weather.strikes || w.choose(3, "the operator is struck") < 2 {
+		return s.Log.Append(ctx, topic, messages)
+	}
+	w.strikes++
+	switch w.choose(4, "how") {
+	case 0:
+		s.p.die()
+	case 1:
+		if err := s.Log.Append(ctx, topic, messages); err != nil {
+			return err
+		}
+		s.p.die()
+	case 2:
+		err := errors.Join(s.Log.Append(ctx, topic, messages), errHungUp)
+		if w.mutant == givesUp {
+			err = errors.Join(err, s.giveUp(ctx))
+		}
+		return err
+	default: // another one goes on meanwhile
+		s.p.freeze(w.now + int64(w.choose(40_000, "for how long")))
+		w.start(s.p.role)
+		s.p.pass()
+	}
+	return s.Log.Append(ctx, topic, messages)
+}
+
+// giveUp says that the correction is over. Planted fault: though it may be stored in part.
+func (s struck) giveUp(ctx context.Context) error {
+	facts, err := control.Load(ctx, s, s.p.w.topics.Control)
+	if c, busy := facts.Correcting(); busy && err == nil {
+		err = control.NoteCorrected(ctx, s, s.p.w.topics.Control, &c, "given up")
+	}
+	return err
+}
+
 // passing tells whether an error of a correction is one after which another is tried.
 func passing(err error) bool {
 	_, busy := errors.AsType[*correct.Busy](err)
 	_, inexact := errors.AsType[*replay.Inexact](err)
 	return busy || inexact || slices.ContainsFunc([]error{
-		storage.ErrUnavailable, replay.ErrRange, reconcile.ErrInexact, correct.ErrNone, correct.ErrTaken,
+		storage.ErrUnavailable, errHungUp, replay.ErrRange, reconcile.ErrInexact, correct.ErrNone, correct.ErrTaken,
 		correct.ErrStuck, // time may pass while nobody runs
 	}, func(e error) bool { return errors.Is(err, e) })
 }
@@ -200,6 +248,9 @@ func (o operator) once(ctx context.Context) error {
 	}
 	if changed {
 		w.corrections++
+	}
+	if busy {
+		w.resumed++
 	}
 	if !busy && last {
 		w.mended, w.mendedTo = true, to
@@ -245,6 +296,22 @@ func (w *world) released() {
 		if !w.weather.admits && got != least || got.Count < least.Count || got.Count > most.Count {
 			w.db.broken("P2: %s at %d under %s is %+v when its correction is said to be done, the log says %+v, with late clicks %+v",
 				k.ad, k.start, k.filter, got, least, most)
+		}
+	}
+	w.releasedLists(held)
+}
+
+// releasedLists looks at the ranked lists beside them.
+func (w *world) releasedLists(held click.Hold) {
+	clicks := map[listKey]int64{}
+	for k, c := range w.db.cells {
+		if k.start >= held.From && k.start < held.To {
+			clicks[listKey{k.filter, k.start}] += c.Count
+		}
+	}
+	for k, n := range clicks {
+		if list := w.db.rankings[k]; list.Clicks != n {
+			w.db.broken("P2: the list of %v has %d clicks when its correction is said to be done, its counts %d", k, list.Clicks, n)
 		}
 	}
 }

@@ -59,6 +59,7 @@ const (
 	totalsOnly               // a recount compares totals only
 	halfRecount              // or counts one source only
 	blindReader              // a reader does not look what is held
+	givesUp                  // a correction that broke off while it was said is called over
 	expiresEarly             // the raw store lets go of more than is archived
 	mutants                  // one past the last
 )
@@ -69,7 +70,7 @@ var mutantNames = [mutants]string{
 	"own tick", "loses a part", "own clock", "always ended", "ends anyhow", "reopens", "forgets silence", "silent begin", "same term", "anyone commits", "unaware",
 	"opens alone", "misses spreads", "newest spread", "by source", "newest share", "ranks shares",
 	"misses filters", "newest filters", "one set", "unmasked shares", "forgets masks", "final rows lost", "corrects all only",
-	"stale digests", "ends early", "same revision", "totals only", "half recount", "blind reader", "expires early",
+	"stale digests", "ends early", "same revision", "totals only", "half recount", "blind reader", "gives up", "expires early",
 }
 
 func (m mutant) String() string { return mutantNames[m] }

@@ -89,6 +89,20 @@ func (p *proc) kill() {
 	p.done = true
 }
 
+// die is to be called by the process itself, which it kills.
+func (p *proc) die() {
+	p.w.kills++
+	p.killed = true
+	p.cancel()
+	p.pass()
+}
+
+// freeze stops the process until a time, and makes it a zombie.
+func (p *proc) freeze(until int64) {
+	p.frozen, p.zombie = until, true
+	p.w.zombies++
+}
+
 // term tells the process to stop, as SIGTERM does.
 func (p *proc) term() {
 	p.stopped = true

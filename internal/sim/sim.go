@@ -22,6 +22,7 @@ type Result struct {
 	Sets                             int   // sets of filters that held
 	Filtered                         int64 // counts of an ad under a filter
 	Corrections                      int   // replays and repairs that changed something
+	Resumed                          int   // that another process had begun
 	Slices                           int   // of clicks that were archived
 	Finals                           int   // answers that a reader was told are final
 }
@@ -44,6 +45,7 @@ func (r *Result) Add(o Result) {
 	r.Sets += o.Sets
 	r.Filtered += o.Filtered
 	r.Corrections += o.Corrections
+	r.Resumed += o.Resumed
 	r.Slices += o.Slices
 	r.Finals += o.Finals
 }
@@ -78,7 +80,7 @@ func run(choose Chooser, m mutant) (Result, error) {
 	r := Result{
 		Steps: w.steps, Kills: w.kills, Zombies: w.zombies,
 		Counted: a.valid, Repeats: a.repeats, Late: a.late, Rejected: a.rejected, Refused: w.refused,
-		Corrections: w.corrections, Slices: w.slices, Finals: w.finals,
+		Corrections: w.corrections, Resumed: w.resumed, Slices: w.slices, Finals: w.finals,
 	}
 	for _, eras := range w.eras {
 		r.Ruled += max(0, len(eras)-1)

@@ -22,6 +22,7 @@ type weather struct {
 	sifts                                                    int  // an operator sets other filters
 	mends                                                    int  // ms between two replays or repairs, at most; rules stay then
 	admits                                                   bool // they are repairs, with late clicks
+	strikes                                                  int  // at an operator while he says a correction, at most
 	pace                                                     int  // rows of a correction that are said in a second: with few, each window by itself
 	archives                                                 bool // clicks are read from raw store and archive then
 	spoils                                                   int  // something stored is spoilt
@@ -69,6 +70,7 @@ func drawWeather(choose Chooser) weather {
 		w.mends = often("corrections", 60_000, 5_000)
 		w.admits, w.archives = choose(2, "weather: repairs") == 1, choose(2, "weather: archives") == 1
 		w.spoils = []int{1000, 100}[choose(2, "weather: the store spoils")]
+		w.strikes = often("strikes", 1, 4)
 	}
 	w.pace = []int{1, 1000}[choose(2, "weather: pace of corrections")]
 	w.lopsided = []int{0, w.events / 2}[choose(2, "weather: lopsided")]

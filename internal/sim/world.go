@@ -75,6 +75,8 @@ type world struct {
 
 	damages     int // of the store
 	corrections int // that changed something
+	resumed     int // that another process had begun
+	strikes     int // at whoever said one
 	finals      int // answers that were called final
 	answers     map[question]asked
 	slices      int // that were archived
