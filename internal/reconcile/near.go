@@ -55,8 +55,8 @@ func (c *run) explain(ctx context.Context, watch func(done, total int64) error) 
 		}
 	}
 	if from < to {
-		_, err := c.Clicks.Recount(ctx, recount.Range{From: from, To: to}, recount.Options{Source: c.q.Source, Late: true, Witness: n.take},
-			watch, func(*recount.Window) error { return nil })
+		_, err := c.Clicks.Recount(ctx, recount.Range{From: from, To: to}, recount.Options{Source: c.q.Source, Late: true, Gathered: c.late, Witness: n.take}, watch,
+			func(*recount.Window) error { return nil })
 		if err != nil {
 			return err
 		}

@@ -57,6 +57,7 @@ const (
 type run struct {
 	*Reconciler
 	q      Question
+	late   *recount.Gathered
 	report Report
 	walk   *walk
 	found  []*Difference
@@ -78,7 +79,12 @@ type part struct {
 // offsets of how many were read, and each of every difference, in the order of time for each
 // kind; an error of either ends it.
 func (r *Reconciler) Run(ctx context.Context, q Question, watch func(s Step, done, total int64) error, each func(*Difference) error) (Report, error) {
-	c := run{Reconciler: r, q: q, folds: map[part]fold{}, wrong: map[part]bool{}}
+	return r.run(ctx, q, new(recount.Gathered), watch, each)
+}
+
+// run is Run, where something may be known of late clicks of the range.
+func (r *Reconciler) run(ctx context.Context, q Question, late *recount.Gathered, watch func(s Step, done, total int64) error, each func(*Difference) error) (Report, error) {
+	c := run{Reconciler: r, q: q, late: late, folds: map[part]fold{}, wrong: map[part]bool{}}
 	if err := c.all(ctx, watch, each); err != nil {
 		return c.report, fmt.Errorf("reconcile: %w", err)
 	}
@@ -102,7 +108,7 @@ func (c *run) all(ctx context.Context, said func(s Step, done, total int64) erro
 	if err != nil {
 		return err
 	}
-	c.report.Recount, err = c.Clicks.Recount(ctx, span, recount.Options{Source: c.q.Source, Late: true, Hole: c.hole},
+	c.report.Recount, err = c.Clicks.Recount(ctx, span, recount.Options{Source: c.q.Source, Late: true, Gathered: c.late, Hole: c.hole},
 		func(done, total int64) error { return watch(Comparing, done, total) },
 		func(w *recount.Window) error { return c.walk.take(ctx, w) })
 	if err != nil {

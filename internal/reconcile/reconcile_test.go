@@ -12,7 +12,7 @@ import (
 )
 
 // some is a world with a few clicks in two hours and one in the third, all counted.
-func some(t *testing.T) *world {
+func some(t testing.TB) *world {
 	t.Helper()
 	w := newWorld(t)
 	w.click("1", "a", "KR", 0, 0)

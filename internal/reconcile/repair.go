@@ -79,6 +79,7 @@ type repair struct {
 	dirty  map[part]bool // what is to be repaired; true for lists and hours that are wrong while the counts are right
 	all    bool          // everything is
 	done   Repaired
+	late   *recount.Gathered // of the range, since something was put back
 
 	report Report // of the last comparison
 }
@@ -104,7 +105,7 @@ func (r *Reconciler) Repair(ctx context.Context, q Question, by string, resume b
 		return Repaired{}, Report{}, fmt.Errorf("reconcile: %w", err)
 	}
 	defer func() { _ = job.Close() }()
-	w := repair{Reconciler: r, q: Question{From: c.From, To: c.To, Source: c.Source}, watch: watch, job: job, dirty: map[part]bool{}, all: resume}
+	w := repair{Reconciler: r, q: Question{From: c.From, To: c.To, Source: c.Source}, watch: watch, job: job, dirty: map[part]bool{}, all: resume, late: new(recount.Gathered)}
 	if err := w.prepare(ctx, each); err != nil {
 		return w.done, Report{}, fmt.Errorf("reconcile: %w", job.GiveUp(ctx, err))
 	}
@@ -117,7 +118,7 @@ func (r *Reconciler) Repair(ctx context.Context, q Question, by string, resume b
 	if len(w.dirty) == 0 && !w.all {
 		return w.done, w.report, nil // nothing was published
 	}
-	report, err := r.Run(ctx, w.q, watch, func(*Difference) error { return nil })
+	report, err := r.run(ctx, w.q, w.late, watch, func(*Difference) error { return nil })
 	return w.done, report, err
 }
 
@@ -138,7 +139,7 @@ func (w *repair) find(ctx context.Context, each func(*Difference) error) error {
 		var lost []*Difference
 		clear(w.dirty)
 		var err error
-		w.report, err = w.Run(ctx, w.q, w.watch, func(d *Difference) error {
+		w.report, err = w.run(ctx, w.q, w.late, w.watch, func(d *Difference) error {
 			if d.Kind == Record {
 				lost = append(lost, d)
 			}
@@ -160,6 +161,7 @@ func (w *repair) find(ctx context.Context, each func(*Difference) error) error {
 		if err := w.restore(ctx, lost); err != nil {
 			return err
 		}
+		w.late = new(recount.Gathered)
 	}
 }
 
@@ -200,7 +202,7 @@ func (w *repair) add(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	report, err := w.Clicks.Recount(ctx, span, recount.Options{Source: w.q.Source, Late: true},
+	report, err := w.Clicks.Recount(ctx, span, recount.Options{Source: w.q.Source, Late: true, Gathered: w.late},
 		func(done, total int64) error { return w.watch(Repairing, done, total) },
 		func(win *recount.Window) error { return k.take(ctx, win) })
 	switch {

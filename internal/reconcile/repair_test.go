@@ -161,6 +161,19 @@ func TestRepairOfRecords(t *testing.T) {
 	}
 }
 
+// TestRepairOfLateRecords: so is one that came too late, which is counted then.
+func TestRepairOfLateRecords(t *testing.T) {
+	t.Parallel()
+	w := some(t)
+	w.click("20", "a", "KR", 0.5, 201) // late
+	w.click("21", "a", "KR", 239, 202)
+	w.raw, w.input = slices.Delete(slices.Clone(w.raw), 12, 13), 1
+	lines, done, report, err := w.repair(0, 200, false)
+	if err != nil || len(lines) != 1 || done != (Repaired{Counts: 2, Records: 1}) || !report.Clean() || report.Differences > 0 {
+		t.Errorf("%q %+v %+v %v", lines, done, report, err)
+	}
+}
+
 // TestRepairRefuses: where records are not known nothing is changed, and that is said.
 func TestRepairRefuses(t *testing.T) {
 	t.Parallel()

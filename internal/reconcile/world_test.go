@@ -38,6 +38,8 @@ type world struct {
 	from  int64  // first offset that the log still has
 	again func() // after all records were read
 
+	in recount.Input // where more is read than raw has
+
 	began  []control.Correction
 	left   control.Correction // what was left unfinished
 	broken error              // of publishing
@@ -109,8 +111,11 @@ func (r records) Read(ctx context.Context, _ click.Source, from, to int64, f fun
 // Recount makes the world what a Reconciler asks.
 func (w *world) Recount(ctx context.Context, span recount.Range, o recount.Options, watch func(done, total int64) error, sink func(*recount.Window) error) (recount.Report, error) {
 	rules := w.rules
-	rules.Late, rules.Witness, rules.Hole = o.Late, o.Witness, o.Hole
+	rules.Late, rules.Gathered, rules.Witness, rules.Hole = o.Late, o.Gathered, o.Witness, o.Hole
 	inputs := []recount.Input{records(w.raw)}
+	if w.in != nil {
+		inputs[0] = w.in
+	}
 	if w.none {
 		inputs[0] = recount.FromLog(nil, nil, click.None)
 	}

@@ -21,10 +21,11 @@ var ErrSource = errors.New("clicks cannot be read from there")
 // Options say how a recount goes beyond counting; see [Rules]. Who gives no Hole has holes in what was kept looked up
 // in the log: unless that has no records there either, the report is not whole.
 type Options struct {
-	Source  string // one of SourceNames, where raw is the archive as well, if there is one; the first of them that has all when empty
-	Late    bool
-	Witness func(*Judged)
-	Hole    func(s click.Source, from, to int64)
+	Source   string // one of SourceNames, where raw is the archive as well, if there is one; the first of them that has all when empty
+	Late     bool
+	Gathered *Gathered
+	Witness  func(*Judged)
+	Hole     func(s click.Source, from, to int64)
 }
 
 // Recount is [Run] by the rules that hold now and, in each minute, the filters that held
@@ -53,7 +54,7 @@ func (i *Installation) Recount(ctx context.Context, span Range, o Options, watch
 		return Report{}, fmt.Errorf("%w: %s; this process has none: run it with the role raw, or archive.url set", ErrSource, o.Source)
 	}
 	rules := i.rules(&facts)
-	rules.Late, rules.Witness, rules.Hole = o.Late, o.Witness, o.Hole
+	rules.Late, rules.Gathered, rules.Witness, rules.Hole = o.Late, o.Gathered, o.Witness, o.Hole
 	if rules.Filters, err = held(&facts, span); err != nil {
 		return Report{}, fmt.Errorf("recount: %w", err)
 	}

@@ -108,34 +108,44 @@ func (l *latecomers) settle() {
 	}
 }
 
-// gather reads every source to its end and takes in the clicks of the range that came too late.
+// gather takes in the clicks of the range that came too late: those that are known, and what every source has from
+// there to its end.
 func (r *run) gather(ctx context.Context, watch func(done, total int64) error) error {
 	r.late = latecomers{size: r.rules.Judge.Size, horizon: r.rules.Judge.Rules.Horizon, known: map[click.ID][]*latecomer{}}
 	r.hold = r.late.horizon + r.late.size
-	_, r.before = r.progress()
-	names := make([]click.Source, len(r.reading))
-	for i, s := range r.reading {
-		names[i] = s.reader.name
+	g := r.rules.Gathered
+	g.fit(r)
+	_, total := r.progress()
+	var listening []*source
+	for _, s := range r.reading {
+		known := g.of(s.reader)
+		for i := range known.missed {
+			m := &known.missed[i]
+			if c := &m.click; c.Time < r.span.From || c.Time >= r.span.To || c.Offset < s.reader.first {
+				continue // of the range, but not of this part of it
+			}
+			if err := r.miss(s.reader.name, m); err != nil {
+				return err
+			}
+		}
+		l := s.reader.listener(known.state)
+		r.before += l.reader.end - l.reader.first
+		listening = append(listening, l)
 	}
-	listening, err := r.openAll(ctx, names)
-	if err != nil {
-		return err
-	}
-	for i, l := range listening {
-		l.reader.listens, l.reader.end = true, r.reading[i].reader.end
-	}
+	total += r.before
 	if err := r.each(ctx, listening, func(s *source, t *turn) error {
 		for i := range t.missed {
 			if err := r.miss(s.reader.name, &t.missed[i]); err != nil {
 				return err
 			}
 		}
+		g.keep(s.reader, t)
 		var done int64
 		for _, l := range listening {
 			d, _ := l.progress()
 			done += d
 		}
-		return watch(min(done, r.before), 2*r.before)
+		return watch(done, total)
 	}); err != nil {
 		return err
 	}

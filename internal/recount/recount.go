@@ -28,6 +28,8 @@ type Rules struct {
 	// Late has the clicks of the range that came too late gathered first, from all that was
 	// appended since: see Window.Late. Repeats of them are looked for as for others.
 	Late bool
+	// Gathered, if there is one, is what earlier recounts have found out of these, and is told what this one does.
+	Gathered *Gathered
 	// Witness, if there is one, is told of the valid clicks of the range, and of those that may
 	// repeat or be repeated in it; with Late, before these, of those of the range that came too
 	// late or were stamped too far ahead.

@@ -1,6 +1,7 @@
 package recount
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,10 +50,10 @@ func (r records) Since(ctx context.Context, s click.Source, start, end, ms int64
 }
 
 func (r records) Read(ctx context.Context, s click.Source, from, to int64, f func(*click.Record) error) error {
-	for i := range r[s] {
-		rec := r[s][i]
-		if rec.Offset < from || rec.Offset >= to {
-			continue
+	begin, _ := slices.BinarySearchFunc(r[s], from, func(rec click.Record, offset int64) int { return cmp.Compare(rec.Offset, offset) })
+	for _, rec := range r[s][begin:] {
+		if rec.Offset >= to {
+			break
 		}
 		rec.Value = slices.Clone(rec.Value)
 		err := errors.Join(ctx.Err(), f(&rec))

@@ -65,6 +65,7 @@ type turn struct {
 	missed         []missed
 	list           click.Clicks // those that may count, or be repeated
 	section        click.Section
+	state          rule.State // of the judge from the least, after them
 	err            error
 }
 
@@ -189,7 +190,7 @@ func (r *reader) seal(t *turn, all bool) {
 			r.greatest = nil
 		}
 	}
-	t.watermark = t.section.Watermark
+	t.watermark, t.state = t.section.Watermark, r.least.State()
 	if r.listens {
 		return
 	}

@@ -81,7 +81,7 @@ func (c clicks) Recount(ctx context.Context, span recount.Range, o recount.Optio
 	}
 	rules := recount.Rules{
 		Judge: w.judge(w.cfg.rules), Trusted: func(string) bool { return true }, Live: facts.LiveSince,
-		Late: o.Late, Witness: o.Witness, Hole: o.Hole,
+		Late: o.Late, Gathered: o.Gathered, Witness: o.Witness, Hole: o.Hole,
 	}
 	for _, s := range facts.FilterSpans(span.From) {
 		set, err := s.Compile()
@@ -92,7 +92,12 @@ func (c clicks) Recount(ctx context.Context, span recount.Range, o recount.Optio
 			rules.Filters = append(rules.Filters, rule.FilterSpan{From: s.From, Until: s.Until, Set: set})
 		}
 	}
+	forgets := w.mutant == forgetsLate && w.gathered[o.Gathered]
+	w.gathered[o.Gathered] = true
 	return recount.Run(ctx, []recount.Input{c.input()}, span, rules, watch, func(win *recount.Window) error {
+		if forgets {
+			win.Late = nil
+		}
 		for i := range win.Rows {
 			if w.mutant == totalsOnly {
 				win.Rows[i].Digest = 0

@@ -58,6 +58,7 @@ const (
 	sameRevision             // and does not raise the revision
 	totalsOnly               // a recount compares totals only
 	halfRecount              // or counts one source only
+	forgetsLate              // a repair that counts again has forgotten what came too late
 	blindReader              // a reader does not look what is held
 	givesUp                  // a correction that broke off while it was said is called over
 	expiresEarly             // the raw store lets go of more than is archived
@@ -70,7 +71,7 @@ var mutantNames = [mutants]string{
 	"own tick", "loses a part", "own clock", "always ended", "ends anyhow", "reopens", "forgets silence", "silent begin", "same term", "anyone commits", "unaware",
 	"opens alone", "misses spreads", "newest spread", "by source", "newest share", "ranks shares",
 	"misses filters", "newest filters", "one set", "unmasked shares", "forgets masks", "final rows lost", "corrects all only",
-	"stale digests", "ends early", "same revision", "totals only", "half recount", "blind reader", "gives up", "expires early",
+	"stale digests", "ends early", "same revision", "totals only", "half recount", "forgets late", "blind reader", "gives up", "expires early",
 }
 
 func (m mutant) String() string { return mutantNames[m] }

@@ -13,6 +13,7 @@ import (
 	"github.com/clickagg/clickagg/aggregator/window"
 	"github.com/clickagg/clickagg/internal/blob"
 	"github.com/clickagg/clickagg/internal/click"
+	"github.com/clickagg/clickagg/internal/recount"
 	"github.com/clickagg/clickagg/internal/stream"
 	"github.com/clickagg/clickagg/mapper"
 	"github.com/clickagg/clickagg/mapper/rule"
@@ -57,6 +58,7 @@ type world struct {
 	snaps    map[string][]byte
 	raw      map[click.Source][]click.Record // the raw store
 	cold     map[string][]byte               // the archive
+	gathered map[*recount.Gathered]bool      // by repairs
 	topics   click.Topics
 	produced [][]event // what lies in each input partition
 	eras     [][]era   // by which rules each input partition was judged
@@ -124,7 +126,7 @@ func (w *world) happen() {
 func newWorld(choose Chooser, cfg settings, weather weather, m mutant) *world {
 	w := &world{
 		choose: choose, weather: weather, cfg: cfg, mutant: m, now: began,
-		log: newCluster(), db: newDatabase(), snaps: map[string][]byte{}, raw: map[click.Source][]click.Record{}, cold: map[string][]byte{}, topics: click.TopicsOf("clickagg"),
+		log: newCluster(), db: newDatabase(), snaps: map[string][]byte{}, raw: map[click.Source][]click.Record{}, cold: map[string][]byte{}, gathered: map[*recount.Gathered]bool{}, topics: click.TopicsOf("clickagg"),
 		produced: make([][]event, cfg.sources), eras: make([][]era, cfg.sources), ruled: map[string]rules{},
 		answers: map[question]asked{},
 	}
