@@ -1,5 +1,6 @@
 // Package reconcile holds what is stored against the records it was counted from: every count
-// per ad, window and filter, the ranked lists, and hours and days against their windows.
+// per ad, window and filter, the ranked lists, and hours and days against their windows; and the state and revision of
+// each against what one that has ended can have.
 //
 // [Reconciler.Run] counts once more, with clicks that came too late gathered beside the valid ones, and merges
 // the result with the store window by window. What differs is looked into: the clicks near it are
