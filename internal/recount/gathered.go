@@ -12,8 +12,8 @@ import (
 // recount of the range, or of a part of it, reads only what was appended since, and finds the same as if it had read
 // all: a source is judged on from the very state in which it was left.
 //
-// The zero Gathered knows nothing. It is for recounts of the same inputs by the same judge, one at a time, and takes up to
-// 200 bytes for each such click. What was put in among records that were read it does not see: after that, take a new one.
+// The zero Gathered knows nothing. It is for recounts of the same inputs by the same judge, one at a time, and takes some
+// 200 bytes for each such click, of which it keeps lateMost. What was put in among records that were read it does not see: after that, take a new one.
 type Gathered struct {
 	input   int
 	span    Range
