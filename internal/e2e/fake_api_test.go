@@ -36,6 +36,7 @@ type fakeAPI struct {
 	stream chan string // what the stream says; nil: there is no stream
 	asked  []string    // the questions, with their parameters
 	live   bool        // clicks come from one question for the status to the next
+	held   bool        // a correction of all there is is at work
 }
 
 // newFakeAPI is an installation with a few ads, a minute of which is still open.
@@ -226,7 +227,7 @@ func (f *fakeAPI) frame(q url.Values) api.Frame {
 	from, _ := time.Parse(time.RFC3339, q.Get("start_time"))
 	to, _ := time.Parse(time.RFC3339, q.Get("to_time"))
 	fr := api.Frame{StartTime: from, ToTime: to, Filter: q.Get("filter_identifier"), Status: api.Provisional, CompleteUntil: f.status.CompleteUntil, Revision: 1}
-	if c := f.status.CompleteUntil; c != nil && !to.After(*c) {
+	if c := f.status.CompleteUntil; c != nil && !to.After(*c) && !f.held {
 		fr.Status = api.Final
 	}
 	return fr
@@ -288,7 +289,7 @@ func (f *fakeAPI) count(ad string, q url.Values) series {
 			end = s.ToTime
 		}
 		w := window{StartTime: at, Count: f.came(ad, at, end), Status: api.Final, Revision: 1}
-		if c := f.status.CompleteUntil; c == nil || end.After(*c) {
+		if c := f.status.CompleteUntil; c == nil || end.After(*c) || f.held {
 			w.Status = api.Provisional
 		}
 		if !corrected.Before(at) && corrected.Before(end) {

@@ -150,6 +150,30 @@ func TestPageChart(t *testing.T) {
 	p.wait(`document.getElementById("number-rows").textContent.includes("final, corrected (revision 2)")`)
 }
 
+// TestPageHeld: while a correction is at work on minutes that are complete, none of them is called final,
+// and nobody is told to wait for the last ones.
+func TestPageHeld(t *testing.T) {
+	t.Parallel()
+	ctx := limited(t)
+	f := newFakeAPI(t)
+	f.set(func() { f.held = true })
+	p := visit(ctx, t, browser.Look{}, f.url+"/#from=2026-03-02T16:00:00Z&to=2026-03-02T16:30:00Z&ad=shoes-42")
+	p.wait(`document.querySelector("#top-rows tr") && document.querySelector("#plot .open").getAttribute("d")`)
+	for id, want := range map[string]string{
+		"top-answer": "16:00 – 16:30 · exact · provisional: a correction is at work",
+		"ad-answer":  "clicks, 16:00 – 16:30 · provisional: a correction is at work · corrected (revision 2)",
+	} {
+		if text := p.text(id); text != want {
+			t.Errorf("%s says %q, want %q", id, text, want)
+		}
+	}
+	p.eval(`document.querySelector("#numbers summary").click()`, nil)
+	p.wait(`document.querySelectorAll("#number-rows tr").length == 30`)
+	if text := p.text("number-rows"); strings.Contains(text, "final") {
+		t.Errorf("the table says:\n%s", text)
+	}
+}
+
 // TestPageAdWithoutClicks draws an empty chart, and complains of nothing.
 func TestPageAdWithoutClicks(t *testing.T) {
 	t.Parallel()

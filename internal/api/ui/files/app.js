@@ -5,7 +5,7 @@ import { Chart } from "./chart.js";
 import { $, el, say } from "./dom.js";
 import { Feed } from "./feed.js";
 import { showFigures } from "./figures.js";
-import { clock, number, rate, span } from "./format.js";
+import { clock, number, rate, span, worth } from "./format.js";
 import { showParts } from "./parts.js";
 import * as question from "./question.js";
 import { makeSearch } from "./search.js";
@@ -65,7 +65,7 @@ function showAd(a) {
   say($("ad-id"), a.ad_id);
   say($("ad-count"), number(a.count));
   const when = span(Date.parse(a.start_time), Date.parse(a.to_time), feed.now());
-  say($("ad-answer"), `clicks, ${when} · ${a.status === "final" ? "final" : "provisional"}${a.revision > 1 ? ` · corrected (revision ${a.revision})` : ""}`);
+  say($("ad-answer"), `clicks, ${when} · ${worth(a)}${a.revision > 1 ? ` · corrected (revision ${a.revision})` : ""}`);
   chart.show(a);
 }
 

@@ -2,14 +2,15 @@
 // hatched, what was corrected carries a mark. Arrow keys and the pointer read bars out.
 
 import { $, el, keyed, say, svg } from "./dom.js";
-import { day, minute, number } from "./format.js";
+import { day, held, minute, number } from "./format.js";
 
 const height = 220, left = 52, bottom = 24, top = 10;
 
 /** The steps of an answer in order, with those it leaves out, which had no click. */
 export function windows(ad) {
   const from = Date.parse(ad.start_time), to = Date.parse(ad.to_time), step = ad.grain.ms;
-  const complete = ad.complete_until ? Date.parse(ad.complete_until) : -Infinity;
+  // While a correction is at work, a minute without a click may get some.
+  const complete = ad.complete_until && !held(ad) ? Date.parse(ad.complete_until) : -Infinity;
   const begin = (ms) => Math.floor(ms / step) * step; // the first step of an answer is cut to its range
   const known = new Map((ad.series ?? []).map((w) => [begin(Date.parse(w.start_time)), w]));
   const all = [];

@@ -29,6 +29,12 @@ export function span(from, to, now) {
   return day(from) === day(to) ? `${day(from)}, ${minute(from)} – ${minute(to)}` : `${day(from)} ${minute(from)} – ${day(to)} ${minute(to)}`;
 }
 
+/** Whether what is provisional of an answer waits for a correction, and not for clicks: all of its time is complete. */
+export const held = (answer) => answer.status !== "final" && Date.parse(answer.to_time) <= Date.parse(answer.complete_until);
+
+/** What an answer is worth, in a word or two. */
+export const worth = (answer) => (answer.status === "final" ? "final" : held(answer) ? "provisional: a correction is at work" : "provisional");
+
 /** 95000 is 1 min 35 s. */
 export function duration(ms) {
   const s = Math.max(0, Math.round(ms / 1000));

@@ -1,7 +1,7 @@
 // The ranking: rows keep their identity, and move when their rank does.
 
 import { $, el, keyed, say } from "./dom.js";
-import { number, span } from "./format.js";
+import { held, number, span, worth } from "./format.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const movingMax = 100; // more rows than are seen need no animation
@@ -39,8 +39,8 @@ function makeRow(ad) {
 function answer(top, now) {
   const when = span(Date.parse(top.start_time), Date.parse(top.to_time), now);
   const exact = top.exact ? "exact" : `not proven exact${top.max_error ? `: off by ${number(top.max_error)} at most` : ""}`;
-  const status = top.status === "final" ? "final" : "provisional: the last minutes still change";
-  return `${when} · ${exact} · ${status}`;
+  const open = top.status !== "final" && !held(top) ? ": the last minutes still change" : "";
+  return `${when} · ${exact} · ${worth(top)}${open}`;
 }
 
 /** Where rows stand now, by key. */
