@@ -94,8 +94,7 @@ func (j *Judge) follow(ctx context.Context, p *rule.Partition, src click.Source,
 	for at.Offset < end {
 		next, err := j.pass(ctx, p, src, at, end)
 		var bad *stream.Corrupt
-		if errors.As(err, &bad) && bad.End > bad.Start { // rejected as a whole, as the mapper does
-			p.Refuse(bad.End)
+		if errors.As(err, &bad) && bad.End > bad.Start { // passed over, as the mapper does
 			next, err = bad.End, nil
 		}
 		if err != nil {

@@ -268,8 +268,10 @@ func (p *process) openRaw(ctx context.Context) error {
 		return nil
 	}
 	unlock, err := ops.Lock(p.cfg.DataDir)
-	if err != nil {
+	if errors.Is(err, ops.ErrLocked) {
 		return fmt.Errorf("%w; the process there archives by itself with --role=all,raw,archive", err)
+	} else if err != nil {
+		return err
 	}
 	p.closers = append(p.closers, func() error { unlock(); return nil })
 	s, err := store.Open(filepath.Join(p.cfg.DataDir, "raw"), store.Options{Logger: p.logger})

@@ -220,7 +220,7 @@ func (f *redriveFlags) redrive(ctx context.Context, p *process, b *letters.Box) 
 	o := f.o
 	bar := progress.Start(os.Stderr, isTerminal(os.Stderr), 0, "letters")
 	o.Filter, o.Judge = f.filter, mapper.NewJudge(p.log, p.mapperConfig(), p.facts, stream.Wall{})
-	o.Own = func(topic string) bool { return strings.HasPrefix(topic, p.cfg.Kafka.TopicPrefix+".") }
+	o.Own = func(topic string) bool { return own(&p.cfg, topic) }
 	o.Fault = func(name, text string) { bar.Println(name + ": " + text) }
 	o.Step = func(now letters.Outcome) { bar.Set(now.Letters, now.Letters) }
 	out, err := b.Redrive(ctx, o)

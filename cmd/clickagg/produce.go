@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/clickagg/clickagg/config"
@@ -31,10 +32,16 @@ func targetFlags(c *cobra.Command, t *target) {
 	addKeys(c, append([]string{"kafka", "embedded.listen", "input", "window.size", "watermark.max_future", "dedupe.key"}, askKeys...)...)
 }
 
+// own tells whether a topic is one of clickagg's own, or would be: no input may be called like them.
+func own(cfg *config.Config, topic string) bool { return strings.HasPrefix(topic, cfg.Kafka.TopicPrefix+".") }
+
 // dial opens the log clicks are sent to.
 func (t *target) dial(c *cobra.Command, cfg *config.Config) (*kafka.Log, error) {
 	if t.topic == "" {
 		t.topic = cfg.Input.Topics[0]
+	}
+	if own(cfg, t.topic) {
+		return nil, usage(fmt.Errorf("--topic %s is one of clickagg's own, and no place for clicks", t.topic))
 	}
 	kc, err := kafkaConfig(*cfg)
 	if err != nil {

@@ -30,7 +30,7 @@ func queryCommand() *cobra.Command {
 
 // rangeFlags gives a command the flags that say which clicks are meant.
 func rangeFlags(c *cobra.Command, r *client.Range) {
-	c.Flags().StringVar(&r.From, "from", "", "beginning: RFC 3339, Unix seconds or ms, or relative like -5m")
+	c.Flags().StringVar(&r.From, "from", "", "beginning: RFC 3339, Unix seconds or ms, or relative like -5m (default a minute before the end)")
 	c.Flags().StringVar(&r.To, "to", "", "end, in the same notations (default now)")
 	c.Flags().StringVar(&r.Last, "last", "", "instead of --from and --to: a length up to now, like 5m")
 	c.Flags().StringVar(&r.Filter, "filter", "", "filter identifier (default 000: all clicks)")
@@ -255,7 +255,7 @@ func auditCommand() *cobra.Command {
 			return err
 		}),
 	}
-	c.Flags().StringVar(&o.Range.From, "from", "", "beginning: RFC 3339, Unix seconds or ms, or relative like -24h")
+	c.Flags().StringVar(&o.Range.From, "from", "", "beginning: RFC 3339, Unix seconds or ms, or relative like -24h (default a minute before the end)")
 	c.Flags().StringVar(&o.Range.To, "to", "", "end, in the same notations (default now)")
 	c.Flags().StringVar(&o.Range.Last, "last", "", "instead of --from and --to: a length up to now, like 24h")
 	outputFlag(c, &o.Output, query.Table, query.JSON)

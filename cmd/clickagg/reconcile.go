@@ -59,7 +59,7 @@ func reconcileCommand() *cobra.Command {
 			return err
 		}),
 	}
-	c.Flags().StringVar(&o.Range.From, "from", "", "beginning: RFC 3339, Unix seconds or ms, or relative like -24h")
+	c.Flags().StringVar(&o.Range.From, "from", "", "beginning: RFC 3339, Unix seconds or ms, or relative like -24h (default a minute before the end)")
 	c.Flags().StringVar(&o.Range.To, "to", "", "end, in the same notations (default now)")
 	c.Flags().StringVar(&o.Range.Last, "last", "", "instead of --from and --to: a length up to now, like 24h")
 	c.Flags().StringVar(&o.Source, "source", "", "where the clicks are read from: "+strings.Join(recount.SourceNames, ", ")+" (default: the first that has all)")

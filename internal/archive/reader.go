@@ -2,7 +2,9 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sort"
 	"sync"
@@ -194,6 +196,18 @@ func (r *Reader) at(ctx context.Context, c *cursor, s Slice) error {
 	return nil
 }
 
+// part reads a part of the file of a manifest.
+func (r *Reader) part(ctx context.Context, m *Manifest, at int64, p []byte) error {
+	err := r.blobs.GetRange(ctx, m.File, at, p)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, blob.ErrNotFound):
+		return fmt.Errorf("%w: %w; clickagg archive verify names all that is wrong", ErrDamaged, err)
+	case err != nil:
+		return fmt.Errorf("read archive: %w", err)
+	}
+	return nil
+}
+
 // load reads a run of the cursor's slice.
 func (r *Reader) load(ctx context.Context, c *cursor, n int) error {
 	if c.run == n {
@@ -203,16 +217,16 @@ func (r *Reader) load(ctx context.Context, c *cursor, n int) error {
 	m, run := c.manifest, &c.manifest.Runs[n]
 	if c.footer == nil {
 		footer := make([]byte, m.Bytes-m.Footer)
-		if err := r.blobs.GetRange(ctx, m.File, m.Footer, footer); err != nil {
-			return fmt.Errorf("read archive: %w", err)
+		if err := r.part(ctx, m, m.Footer, footer); err != nil {
+			return err
 		}
 		c.footer = footer
 	}
 	sheet := r.sheets.Get().(*sheet)
 	defer r.sheets.Put(sheet)
 	sheet.body = slices.Grow(sheet.body[:0], int(run.Bytes))[:run.Bytes]
-	if err := r.blobs.GetRange(ctx, m.File, run.At, sheet.body); err != nil {
-		return fmt.Errorf("read archive: %w", err)
+	if err := r.part(ctx, m, run.At, sheet.body); err != nil {
+		return err
 	}
 	if c.rows == nil {
 		c.rows = r.spares.Get().(*rows)

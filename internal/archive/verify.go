@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/clickagg/clickagg/internal/blob"
@@ -36,7 +37,7 @@ func Verify(ctx context.Context, blobs blob.Ranger, found func(Finding), watch f
 	for _, name := range strangers {
 		found(Finding{What: name, Text: "it is no manifest, and is passed over: move it away"})
 	}
-	known := map[string]bool{}
+	known, unread := map[string]bool{}, map[string]bool{} // files: with a manifest, and, by base, with one that is damaged
 	var sheet sheet
 	for i, s := range all {
 		if i > 0 && all[i-1].Source == s.Source {
@@ -50,6 +51,7 @@ func Verify(ctx context.Context, blobs blob.Ranger, found func(Finding), watch f
 			return err
 		}
 		if m == nil {
+			unread[s.fileBase()] = true
 			continue
 		}
 		known[m.File] = true
@@ -61,7 +63,7 @@ func Verify(ctx context.Context, blobs blob.Ranger, found func(Finding), watch f
 		}
 		watch(m)
 	}
-	return strays(ctx, blobs, known, found)
+	return strays(ctx, blobs, func(name string) bool { return known[name] || unread[path.Base(name)] }, found)
 }
 
 // follow holds a slice against the one before it. A hole that the manifest knows of is said there.
@@ -96,13 +98,13 @@ func verify(ctx context.Context, blobs blob.Ranger, sheet *sheet, s Slice) (*Man
 }
 
 // strays looks for files that no manifest names.
-func strays(ctx context.Context, blobs blob.Store, known map[string]bool, found func(Finding)) error {
+func strays(ctx context.Context, blobs blob.Store, known func(name string) bool, found func(Finding)) error {
 	names, err := blobs.List(ctx, "date=")
 	if err != nil {
 		return fmt.Errorf("list files: %w", err)
 	}
 	for _, name := range names {
-		if strings.HasSuffix(name, ".parquet") && !known[name] {
+		if strings.HasSuffix(name, ".parquet") && !known(name) {
 			found(Finding{What: name, Text: "no manifest names it: an archive run was interrupted before it was whole; the next one writes it again"})
 		}
 	}

@@ -94,13 +94,18 @@ func TestVerify(t *testing.T) {
 			b.blobs[name] = bytes.Clone(data)
 		}
 		c.damage(b)
-		if wrong, _, _ := findings(t, b); len(wrong) == 0 || !strings.Contains(strings.Join(wrong, "\n"), c.words) {
+		wrong, _, _ := findings(t, b)
+		if all := strings.Join(wrong, "\n"); !strings.Contains(all, c.words) ||
+			strings.Contains(all, "no manifest names it") != slices.Contains([]string{"a stray file", "a lost manifest", "a renamed manifest"}, name) {
 			t.Errorf("%s: found %q", name, wrong)
 		}
 		r, err := NewReader(t.Context(), b)
 		var got []click.Record
 		if err == nil {
 			err = r.Read(t.Context(), src, 0, 1<<60, func(rec *click.Record) error { got = append(got, *rec); return nil })
+		}
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: it is not called damaged: %v", name, err)
 		}
 		if err == nil && len(got) == 200 && !slices.Contains([]string{"a bit", "a stray file", "a stranger"}, name) {
 			t.Errorf("%s: it is read as if nothing was", name)

@@ -37,6 +37,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"archive", "verify", "--archive.url", "/no/such"}, []string{"there is none at /no/such;"}},
 		{[]string{"deadletters", "list", "--reason", "malformd"}, []string{`no reason "malformd"`, "malformed, missing_field"}},
 		{[]string{"deadletters", "drop", "--from", "-1h", "--to", "-2h", "--why", "x"}, []string{"--from is not before --to"}},
+		{[]string{"produce", "--file", "-", "--topic", "clickagg.results"}, []string{"--topic clickagg.results", "clickagg's own"}},
+		{[]string{"generate", "--topic", "clickagg.late"}, []string{"clickagg's own"}},
 		{[]string{"reconcile", "--limit", "-1"}, []string{"--limit -1"}},
 		{[]string{"replay", "--ad", "", "--yes"}, []string{"--ad is empty"}},
 		{[]string{"replay", "--yes", "-o", "csv"}, []string{"--dry-run"}},

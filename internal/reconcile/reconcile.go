@@ -79,16 +79,18 @@ type part struct {
 // offsets of how many were read, and each of every difference, in the order of time for each
 // kind; an error of either ends it.
 func (r *Reconciler) Run(ctx context.Context, q Question, watch func(s Step, done, total int64) error, each func(*Difference) error) (Report, error) {
-	return r.run(ctx, q, new(recount.Gathered), watch, each)
+	report, err := r.run(ctx, q, new(recount.Gathered), watch, each)
+	if err != nil {
+		err = fmt.Errorf("reconcile: %w", err)
+	}
+	return report, err
 }
 
-// run is Run, where something may be known of late clicks of the range.
+// run is Run, where something may be known of late clicks of the range. It does not say whose its errors are.
 func (r *Reconciler) run(ctx context.Context, q Question, late *recount.Gathered, watch func(s Step, done, total int64) error, each func(*Difference) error) (Report, error) {
 	c := run{Reconciler: r, q: q, late: late, folds: map[part]fold{}, wrong: map[part]bool{}}
-	if err := c.all(ctx, watch, each); err != nil {
-		return c.report, fmt.Errorf("reconcile: %w", err)
-	}
-	return c.report, nil
+	err := c.all(ctx, watch, each)
+	return c.report, err
 }
 
 func (c *run) all(ctx context.Context, said func(s Step, done, total int64) error, each func(*Difference) error) error {

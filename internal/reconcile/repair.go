@@ -119,6 +119,9 @@ func (r *Reconciler) Repair(ctx context.Context, q Question, by string, resume b
 		return w.done, w.report, nil // nothing was published
 	}
 	report, err := r.run(ctx, w.q, w.late, watch, func(*Difference) error { return nil })
+	if err != nil {
+		err = fmt.Errorf("reconcile: %w", err)
+	}
 	return w.done, report, err
 }
 
