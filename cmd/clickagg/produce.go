@@ -33,7 +33,9 @@ func targetFlags(c *cobra.Command, t *target) {
 }
 
 // own tells whether a topic is one of clickagg's own, or would be: no input may be called like them.
-func own(cfg *config.Config, topic string) bool { return strings.HasPrefix(topic, cfg.Kafka.TopicPrefix+".") }
+func own(cfg *config.Config, topic string) bool {
+	return strings.HasPrefix(topic, cfg.Kafka.TopicPrefix+".")
+}
 
 // dial opens the log clicks are sent to.
 func (t *target) dial(c *cobra.Command, cfg *config.Config) (*kafka.Log, error) {
