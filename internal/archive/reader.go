@@ -8,15 +8,19 @@ import (
 	"slices"
 	"sort"
 	"sync"
-	"sync/atomic"
 
 	"github.com/clickagg/clickagg/internal/blob"
 	"github.com/clickagg/clickagg/internal/click"
 )
 
-// idleBytes is how much the unpacked runs may take together that nobody reads at the moment: some 16 of the largest. Beyond
-// it a run is let go of, and unpacked again when its source is read on.
-const idleBytes = 256 << 20
+const (
+	// idleBytes is how much the unpacked runs may take together that nobody reads at the moment: some 16 of the largest. Beyond
+	// it a run is let go of, and unpacked again when its source is read on.
+	idleBytes = 256 << 20
+	// guests is how many sources find their runs again if they are read once more at once, however many others are held: more
+	// than are read at the same time.
+	guests = 4
+)
 
 // Reader reads the records of an archive in the order of their offsets. It sees what was there when it was
 // made. It holds one run of each source that is being read, and of others as many as fit in 256 MiB. Different sources
@@ -28,10 +32,12 @@ type Reader struct {
 	sources   []click.Source
 	cursors   map[click.Source]*cursor // of all sources
 
-	most   int64        // see idleBytes
-	idle   atomic.Int64 // what idle runs take
-	spares sync.Pool    // of *rows, let go of
-	sheets sync.Pool    // of *sheet, without rows
+	most   int64      // see idleBytes
+	mu     sync.Mutex // over what is idle
+	idle   []*cursor  // with runs, the one last that was read last
+	bytes  int64      // that these take
+	spares sync.Pool  // of *rows, let go of
+	sheets sync.Pool  // of *sheet, without rows
 }
 
 // cursor is where a source is being read.
@@ -41,7 +47,6 @@ type cursor struct {
 	footer   []byte
 	run      int // of the manifest; -1 for none
 	rows     *rows
-	idle     int64 // bytes by which it counts as idle
 }
 
 // NewReader makes a reader of all that is archived.
@@ -156,26 +161,34 @@ func (r *Reader) Since(ctx context.Context, s click.Source, ms int64) (offset in
 // wake begins to read a source: its run is not idle.
 func (r *Reader) wake(s click.Source) *cursor {
 	c := r.cursors[s]
-	r.idle.Add(-c.idle)
-	c.idle = 0
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i := slices.Index(r.idle, c); i >= 0 {
+		r.idle = slices.Delete(r.idle, i, i+1)
+		r.bytes -= c.rows.size()
+	}
 	return c
 }
 
-// rest ends to read a source. Its run stays if there is room: who comes last goes, so that of sources that are read in turn
-// some always find theirs.
+// rest ends to read a source. Its run stays, and where there is too little room, that of a source goes which was read shortly
+// before: of sources that are read in turn, some then always find theirs.
 func (r *Reader) rest(c *cursor) {
 	if c.rows == nil {
 		return
 	}
-	c.idle = c.rows.size()
-	if r.idle.Add(c.idle) > r.most {
-		r.idle.Add(-c.idle)
-		c.idle = 0
-		r.drop(c)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.idle = append(r.idle, c)
+	for r.bytes += c.rows.size(); r.bytes > r.most; {
+		i := max(len(r.idle)-1-guests, 0)
+		goes := r.idle[i]
+		r.idle = slices.Delete(r.idle, i, i+1)
+		r.bytes -= goes.rows.size()
+		r.drop(goes)
 	}
 }
 
-// drop lets go of the run of a source that is being read.
+// drop lets go of the run of a source that is not idle.
 func (r *Reader) drop(c *cursor) {
 	if c.rows != nil {
 		r.spares.Put(c.rows)

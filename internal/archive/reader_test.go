@@ -9,26 +9,33 @@ import (
 	"github.com/clickagg/clickagg/storage/storagetest"
 )
 
-// TestIdleRuns: sources that are read in turn, some records at a time, give all of them, whether there is room for the runs
-// that nobody reads or not. Beyond that room none is held, and those that are held are not unpacked again.
-func TestIdleRuns(t *testing.T) {
-	t.Parallel()
-	raw, blobs := shelf{}, newAttic()
+// twenty archives sources of 60 records each, and counts reads of parts of files.
+func twenty(t *testing.T) (raw shelf, blobs *attic, ranges *int) {
+	t.Helper()
+	raw, blobs, ranges = shelf{}, newAttic(), new(int)
 	for p := range int32(20) {
 		raw[source("clicks", p)] = history(uint64(p))[source("clicks.eu", p%3)][:60]
 	}
 	archiveAll(t, raw, blobs)
-	const part, rounds = 5, 12
-	held, ranges := len(raw)+1, 0
-	for _, most := range []int64{1 << 30, 300_000, 0} {
-		r, before := reader(t, blobs), ranges
-		r.most, ranges = most, 0
-		blobs.before = func(verb, _ string) error {
-			if verb == "range" {
-				ranges++
-			}
-			return nil
+	blobs.before = func(verb, _ string) error {
+		if verb == "range" {
+			*ranges++
 		}
+		return nil
+	}
+	return raw, blobs, ranges
+}
+
+// TestIdleRuns: sources that are read in turn, some records at a time, give all of them, whether there is room for the runs
+// that nobody reads or not. Beyond that room none is held, and those that are held are not unpacked again.
+func TestIdleRuns(t *testing.T) {
+	t.Parallel()
+	raw, blobs, ranges := twenty(t)
+	const part, rounds = 5, 12
+	held := len(raw) + 1
+	for _, most := range []int64{1 << 30, 300_000, 0} {
+		r, before := reader(t, blobs), *ranges
+		r.most, *ranges = most, 0
 		got := map[click.Source][]click.Record{}
 		fewer := 0
 		for range rounds {
@@ -49,8 +56,8 @@ func TestIdleRuns(t *testing.T) {
 					idle += c.rows.size()
 				}
 			}
-			if idle > most || idle != r.idle.Load() {
-				t.Fatalf("%d bytes are idle, %d by the account, of %d", idle, r.idle.Load(), most)
+			if idle > most || idle != r.bytes || fewer != len(r.idle) {
+				t.Fatalf("%d bytes of %d runs are idle, %d of %d by the account, at most %d", idle, fewer, r.bytes, len(r.idle), most)
 			}
 		}
 		for s, all := range raw {
@@ -58,19 +65,47 @@ func TestIdleRuns(t *testing.T) {
 				t.Errorf("room for %d: %d records of %v, want %d", most, len(got[s]), s, len(all))
 			}
 		}
-		if fewer >= held || ranges <= before {
-			t.Errorf("room for %d: %d runs held after %d reads of the files; with more room %d, %d", most, fewer, ranges, held, before)
+		if fewer >= held || *ranges <= before {
+			t.Errorf("room for %d: %d runs held after %d reads of the files; with more room %d, %d", most, fewer, *ranges, held, before)
 		}
 		held = fewer
 	}
 	if held > 0 {
 		t.Errorf("%d runs held without room", held)
 	}
-	// Case: what was read to its end is not held.
+}
+
+// TestRunsAtHand: of many sources that are read in turn, the runs of those that were read last, and of as many others as there
+// is room for, are not unpacked again. What was read to its end is not held.
+func TestRunsAtHand(t *testing.T) {
+	t.Parallel()
+	_, blobs, ranges := twenty(t)
 	r := reader(t, blobs)
 	read(t, r, r.Sources()[0], 0, 1<<60)
-	if idle := r.idle.Load(); idle > 0 {
-		t.Errorf("%d bytes are idle", idle)
+	if r.bytes > 0 {
+		t.Errorf("%d bytes are idle", r.bytes)
+	}
+	// Case: those that were read last are at hand, whoever else is held.
+	for _, s := range r.Sources() {
+		one(t, r, s, 0)
+	}
+	r.most = r.bytes * 3 / 4
+	for at := range r.Sources() {
+		one(t, r, r.Sources()[at], 0)
+		*ranges = 0
+		for _, s := range r.Sources()[max(at+1-guests, 0) : at+1] {
+			if one(t, r, s, 0); *ranges > 0 {
+				t.Fatalf("%v was unpacked again when %d was read", s, at)
+			}
+		}
+	}
+	// Case: read in turn, most find theirs.
+	*ranges = 0
+	for _, s := range r.Sources() {
+		one(t, r, s, 0)
+	}
+	if *ranges > len(r.Sources())/2 {
+		t.Errorf("%d of %d runs were unpacked again", *ranges, len(r.Sources()))
 	}
 }
 
