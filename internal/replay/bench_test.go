@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ func BenchmarkPartitions(b *testing.B) {
 			hour, span := archived(b, c.clicks, c.partitions)
 			runtime.GC()
 			metrics.Read(heap)
-			before, peak := heap[0].Value.Uint64(), uint64(0)
+			before, peak, cpu := heap[0].Value.Uint64(), uint64(0), used(b)
 			watch := func(int64, int64) error {
 				metrics.Read(heap)
 				peak = max(peak, heap[0].Value.Uint64())
@@ -73,9 +74,20 @@ func BenchmarkPartitions(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(c.clicks)*float64(b.N)/b.Elapsed().Seconds(), "clicks/s")
+			b.ReportMetric(float64(used(b)-cpu)/float64(c.clicks)/float64(b.N), "cpu-ns/click")
 			b.ReportMetric(float64(peak-before)/(1<<20), "peak-MiB")
 		})
 	}
+}
+
+// used is the CPU time that this process has had.
+func used(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // installation is one with an empty store, in which all of a time is closed.
