@@ -193,10 +193,11 @@ func TestArchive(t *testing.T) {
 			t.Errorf("%v: %d records were restored", src, len(got))
 		}
 	}
-	if _, stderr, status := run(t, "archive", "restore", "--data-dir", back, "--from", "2025-11-24T17:00:00Z"); status != 2 || !strings.Contains(stderr, "raise cassandra.raw_ttl first") {
+	there := []string{"archive", "restore", "--data-dir", back, "--archive.url", filepath.Join(whole, "archive")}
+	if _, stderr, status := run(t, append(there, "--from", "2025-11-24T17:00:00Z")...); status != 2 || !strings.Contains(stderr, "raise cassandra.raw_ttl first") {
 		t.Errorf("%d, %s", status, stderr)
 	}
-	stdout, stderr, status = run(t, "archive", "restore", "--data-dir", back)
+	stdout, stderr, status = run(t, there...)
 	if status != 0 || !strings.Contains(stdout, "nothing that was received then") {
 		t.Errorf("restore of what is not there: %d, %s%s", status, stdout, stderr)
 	}
