@@ -203,7 +203,8 @@ func (s struck) Append(ctx context.Context, topic string, messages []stream.Mess
 		}
 		return err
 	default: // another one goes on meanwhile
-		s.p.freeze(w.now + int64(w.choose(40_000, "for how long")))
+		s.p.frozen = w.now + int64(w.choose(40_000, "for how long"))
+		w.orphan(s.p)
 		w.start(s.p.role)
 		s.p.pass()
 	}

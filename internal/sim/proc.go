@@ -97,12 +97,6 @@ func (p *proc) die() {
 	p.pass()
 }
 
-// freeze stops the process until a time, and makes it a zombie.
-func (p *proc) freeze(until int64) {
-	p.frozen, p.zombie = until, true
-	p.w.zombies++
-}
-
 // term tells the process to stop, as SIGTERM does.
 func (p *proc) term() {
 	p.stopped = true
@@ -120,6 +114,28 @@ func (p *proc) ready() bool {
 
 // due is when the process can run at the latest.
 func (p *proc) due() int64 { return max(p.until, p.frozen) }
+
+// orphan makes a zombie of a frozen process.
+func (w *world) orphan(p *proc) {
+	w.zombies++
+	p.zombie = true
+	w.later(p.frozen-w.now+int64(w.choose(30_000, "until it notices")), func() {
+		if !p.done {
+			p.kill()
+			w.forget(p)
+		}
+	})
+}
+
+// forget takes a process that has ended off the list.
+func (w *world) forget(p *proc) {
+	for i := range w.procs {
+		if w.procs[i] == p {
+			w.procs = append(w.procs[:i], w.procs[i+1:]...)
+			return
+		}
+	}
+}
 
 // clock is a process's view of virtual time.
 type clock struct{ p *proc }

@@ -211,15 +211,6 @@ func (w *world) bury(p *proc) error {
 	return nil
 }
 
-func (w *world) forget(p *proc) {
-	for i := range w.procs {
-		if w.procs[i] == p {
-			w.procs = append(w.procs[:i], w.procs[i+1:]...)
-			return
-		}
-	}
-}
-
 // pick chooses a process that can run.
 func (w *world) pick() *proc {
 	n := 0
@@ -274,14 +265,7 @@ func (w *world) disturb() {
 		p := w.anyone("who")
 		p.frozen = w.now + int64(w.choose(20_000, "for how long"))
 		if p.role.now == p && w.choose(3, "and replaced") > 0 {
-			w.zombies++
-			p.zombie = true
-			w.later(p.frozen-w.now+int64(w.choose(30_000, "until it notices")), func() {
-				if !p.done {
-					p.kill()
-					w.forget(p)
-				}
-			})
+			w.orphan(p)
 			w.replace(p)
 		}
 	}
