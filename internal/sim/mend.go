@@ -204,8 +204,10 @@ func (s struck) Append(ctx context.Context, topic string, messages []stream.Mess
 		return err
 	default: // another one goes on meanwhile
 		s.p.frozen = w.now + int64(w.choose(40_000, "for how long"))
-		w.orphan(s.p)
-		w.start(s.p.role)
+		if s.p.role.now == s.p {
+			w.orphan(s.p)
+			w.start(s.p.role)
+		}
 		s.p.pass()
 	}
 	return s.Log.Append(ctx, topic, messages)
