@@ -167,6 +167,42 @@ func TestListAlone(t *testing.T) {
 	}
 }
 
+// TestListAloneShows: a list alone shows when it is stored, whatever became of the count that was said with it: one that was
+// written by hand in Cassandra, with the time of a clock, stays as it is.
+func TestListAloneShows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	j := &Job{Publisher: w.publisher()}
+	var err error
+	if j.spool, err = newSpool(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = j.Close() }()
+	start := int64(base + 50*minute)
+	by := click.Result{Ad: []byte("x"), Start: start, Size: minute, Filter: click.FilterAll, Count: 9, Revision: 1, State: click.Final, Version: 1 << 60}
+	list := click.Ranking{Start: start, Size: minute, Filter: click.FilterAll, State: click.Final, Revision: 1, Version: 1, Clicks: 4, Ads: 1, Top: rowsOf("x=4")}
+	if err := w.store.Apply(t.Context(), &storage.Batch{Results: []click.Result{by}, Rankings: []click.Ranking{list}}); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := Read(t.Context(), w.store, click.FilterAll, start, minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Compare(start, minute, click.FilterAll, &stored, stored.Counts(), 3, nil)
+	if err := j.Add(&d); err != nil || len(j.spool.entries) != 1 || len(d.Changes) > 0 {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	for _, want := range []bool{false, true} {
+		if shown, err := j.shown(t.Context(), &j.spool.entries[0]); err != nil || shown != want {
+			t.Errorf("%v, %v, want %v", shown, err, want)
+		}
+		list.State, list.Revision, list.Version, list.Clicks, list.Top = click.Corrected, 2, 2, 9, rowsOf("x=9")
+		if err := w.store.Apply(t.Context(), &storage.Batch{Rankings: []click.Ranking{list}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // deaf is a log that takes changes and hands nobody any.
 type deaf struct {
 	stream.Log

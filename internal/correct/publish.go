@@ -296,7 +296,7 @@ func (j *Job) answered(ctx context.Context, e *entry) (bool, error) {
 				if len(cells) > 0 {
 					got = cells[0]
 				}
-				if err == nil && (!same(got.Sum(), want.Sum()) || got.Count > 0 && got.Revision < c.Revision) {
+				if err == nil && (!same(got.Sum(), want.Sum()) || got.Count > 0 && !e.repeats && got.Revision < c.Revision) {
 					err = errNotYet
 				}
 				return err
@@ -321,7 +321,7 @@ func (j *Job) listed(ctx context.Context, e *entry) (bool, error) {
 	err = j.spool.each(e, func(c *click.Correction) error {
 		for _, want := range c.Rows {
 			i, ok := slices.BinarySearchFunc(rows, want.Ad, byAd)
-			shown = shown && ok == (want.Count > 0) && (!ok || same(rows[i].Sum(), want.Sum()) && rows[i].Revision >= c.Revision)
+			shown = shown && ok == (want.Count > 0) && (!ok || same(rows[i].Sum(), want.Sum()) && (e.repeats || rows[i].Revision >= c.Revision))
 			rows = rows[i:] // both are in the order of ads
 		}
 		if c.Last {

@@ -18,6 +18,7 @@ type entry struct {
 	start, size int64
 	filter      string
 	at          int64
+	repeats     bool // the list alone is new: the one count is said again as it is
 }
 
 // spool keeps what is to be said in a file that has no name, so that it goes with the process.
@@ -63,7 +64,8 @@ func (s *spool) add(d *Diff) error {
 		c.Rows = append(c.Rows, click.Row{Ad: d.Changes[i].Ad, Count: d.Changes[i].New, Digest: d.Changes[i].NewDigest})
 	}
 	s.rows += int64(len(d.Changes))
-	if len(d.Changes) == 0 && len(d.Top) > 0 {
+	repeats := len(d.Changes) == 0 && len(d.Top) > 0
+	if repeats {
 		c.Rows = append(c.Rows, d.Top[0])
 		s.rows++
 	}
@@ -78,7 +80,7 @@ func (s *spool) add(d *Diff) error {
 	if _, err := s.file.WriteAt(s.buf, s.end); err != nil {
 		return fmt.Errorf("keep what changes: %w", err)
 	}
-	s.entries = append(s.entries, entry{d.Start, d.Size, d.Filter, s.end})
+	s.entries = append(s.entries, entry{d.Start, d.Size, d.Filter, s.end, repeats})
 	s.end += int64(len(s.buf))
 	return nil
 }
