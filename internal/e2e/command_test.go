@@ -144,7 +144,8 @@ func TestExamples(t *testing.T) {
 		c := exec.CommandContext(ctx, "sh", "-c", line)
 		c.Dir = dir
 		c.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CLICKAGG_API_LISTEN="+s.api, "CLICKAGG_EMBEDDED_LISTEN="+s.broker)
-		if out, err := c.CombinedOutput(); err != nil {
+		nothing := regexp.MustCompile(`archive: there is none at|no minute of the range is complete`) // as a new installation says
+		if out, err := c.CombinedOutput(); err != nil && !nothing.Match(out) {
 			t.Errorf("%s: %v\n%s", line, err, out)
 		}
 	}
