@@ -218,7 +218,7 @@ func look(c config.Config) rule.Config {
 // clicks answers from the clicks themselves.
 func (p *process) clicks() *recount.Installation {
 	return &recount.Installation{
-		Log: p.log, Raw: p.rawStore, Archived: p.archived(), Control: p.topics.Control, Inputs: p.inputs.partitions,
+		Log: p.log, Raw: p.rawStore, Archived: p.archived(), Control: p.topics.Control, Shuffle: p.topics.Shuffle, Inputs: p.inputs.partitions,
 		Judge: p.mapperConfig().Rule, Trusted: p.trusted, Types: p.cfg.FieldTypes(), Skew: p.cfg.Watermark.SkewMargin,
 		Workers: p.workers(),
 	}

@@ -22,6 +22,7 @@ type Installation struct {
 	// Archived opens what is archived; nil without an archive. See [Kept.Archived].
 	Archived func(ctx context.Context) (*archive.Reader, func() error, error)
 	Control  string // the control topic
+	Shuffle  string // the topic to which mappers append all the time
 	Inputs   func() []stream.Partition
 	Judge    rule.Config // as the mappers'
 	Trusted  func(topic string) bool
@@ -63,7 +64,10 @@ func (i *Installation) rules(facts *control.Facts) Rules {
 
 // inputs are the input topics and, where there are any, the raw store and the archive. Done lets go of them.
 func (i *Installation) inputs(ctx context.Context) (inputs []Input, done func() error, err error) {
-	asOf := i.asOf(time.Now())
+	asOf, err := i.asOf(ctx, time.Now())
+	if err != nil {
+		return nil, nil, err
+	}
 	var sources []click.Source
 	for _, p := range i.Inputs() {
 		t, err := i.Log.Topic(ctx, p.Topic)
@@ -80,12 +84,36 @@ func (i *Installation) inputs(ctx context.Context) (inputs []Input, done func() 
 	return append(inputs, kept), kept.Close, nil
 }
 
-// asOf is the least that the brokers' clocks can show.
-func (i *Installation) asOf(now time.Time) int64 {
-	if clock, ok := i.Log.(stream.BrokerClock); ok {
-		if now, ok = clock.BrokerTime(now); !ok {
-			return click.None
-		}
+// asOf is the least that the brokers' clocks can show. A broker tells its time when this process appends; one that only asks
+// may never have, and the broker inside a process tells none. But it stamps what mappers append, which is what makes windows
+// end where sources are silent.
+func (i *Installation) asOf(ctx context.Context, now time.Time) (int64, error) {
+	clock, ok := i.Log.(stream.BrokerClock)
+	if !ok {
+		return now.Add(-i.Skew).UnixMilli(), nil
 	}
-	return now.Add(-i.Skew).UnixMilli()
+	newest := int64(click.None)
+	if told, ok := clock.BrokerTime(now); ok {
+		newest = told.UnixMilli()
+	}
+	t, err := i.Log.Topic(ctx, i.Shuffle)
+	if err != nil {
+		return 0, err
+	}
+	shuffle, s := FromLog(i.Log, nil, click.None), click.Source{Topic: t.Name, ID: t.ID}
+	start, end, err := shuffle.Bounds(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	last, ok, err := first(ctx, shuffle.Read, s, max(start, end-1), end)
+	if err != nil {
+		return 0, err
+	}
+	if ok {
+		newest = max(newest, last.Append)
+	}
+	if newest == click.None {
+		return click.None, nil
+	}
+	return newest - i.Skew.Milliseconds(), nil
 }
