@@ -226,13 +226,13 @@ const (
 )
 
 // withArchive opens the archive, and the raw store if it is needed, for a command. Only one that fills
-// an archive makes it: the others would call a place that was mistyped an archive without faults.
+// an archive makes its place, or data_dir: the others would call what was mistyped an archive without faults.
 func withArchive(c *cobra.Command, what int, do func(ctx context.Context, p *process, blobs blob.Ranger) error) (err error) {
 	cfg, err := settings(c)
 	if err != nil {
 		return err
 	}
-	dir := cmp.Or(cfg.Archive.URL, filepath.Join(cfg.DataDir, archiveDir))
+	dir := cmp.Or(cfg.Archive.URL, cfg.DataDir)
 	if _, err := os.Stat(dir); what != fill && errors.Is(err, fs.ErrNotExist) && !strings.Contains(dir, "://") {
 		return usage(fmt.Errorf("archive: there is none at %s; set --data-dir or --archive.url", dir))
 	}
