@@ -1,33 +1,17 @@
 package recount
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
-
-	"github.com/clickagg/clickagg/internal/click"
 )
-
-// reached notes how far its source is read.
-type reached struct {
-	records
-	last int64
-}
-
-func (r *reached) Read(ctx context.Context, s click.Source, from, to int64, f func(*click.Record) error) error {
-	return r.records.Read(ctx, s, from, to, func(rec *click.Record) error {
-		r.last = rec.Offset
-		return f(rec)
-	})
-}
 
 // TestAhead: while a turn is counted the next one is filled, and no other, which would be filled in its place.
 func TestAhead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const total = 5 * turnMost
-		in := &reached{records: records{}}
+		in := &counted{records: records{}}
 		for i := range int64(total) {
 			in.add(0, fmt.Sprint(i), "a", "KR", base+i, base+i)
 		}

@@ -12,15 +12,16 @@ import (
 	"github.com/clickagg/clickagg/mapper/rule"
 )
 
-// counted counts the records that are read of an input.
+// counted counts the records that are read of an input, and notes the last one's offset.
 type counted struct {
 	records
-	n int
+	n    int
+	last int64
 }
 
 func (c *counted) Read(ctx context.Context, s click.Source, from, to int64, f func(*click.Record) error) error {
 	return c.records.Read(ctx, s, from, to, func(r *click.Record) error {
-		c.n++
+		c.n, c.last = c.n+1, r.Offset
 		return f(r)
 	})
 }

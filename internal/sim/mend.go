@@ -82,6 +82,7 @@ func (c clicks) Recount(ctx context.Context, span recount.Range, o recount.Optio
 	rules := recount.Rules{
 		Judge: w.judge(w.cfg.rules), Trusted: func(string) bool { return true }, Live: facts.LiveSince,
 		Late: o.Late, Gathered: o.Gathered, Witness: o.Witness, Hole: o.Hole,
+		Turn: 20, // so that a history has many
 	}
 	for _, s := range facts.FilterSpans(span.From) {
 		set, err := s.Compile()
